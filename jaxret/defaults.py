@@ -1,0 +1,30 @@
+"""The numbers of the study, each in one place: functions and settings take their defaults here.
+
+Source, where nothing else is said: Krishna, McGuinness, O'Connor, "Evaluating Contrastive Models
+for Instance-based Image Retrieval", ICMR 2021. This module imports nothing, so that `--help` stays
+fast.
+"""
+
+IMAGE_SIZE = 724  # pixels a side, section 4: "fixed resolution of 724x724"
+
+BN_MOMENTUM = 0.1  # PyTorch's BatchNorm default: new = 0.9 old + 0.1 batch
+BN_BATCH_SIZE = 32
+
+RMAC_LEVELS = 3  # Tolias et al., ICLR 2016
+PCA_DIM = 512
+
+AQE_N = 10
+AQE_N_WITH_DBA = 1  # Gordo et al., IJCV 2017 (README of their release: --aqe 1 --dbe 20)
+DBA_N = 20  # neighbours beside the photograph itself
+
+# Yang et al., "Efficient Image Retrieval via Decoupling Diffusion into Online and Offline
+# Processing", AAAI 2019, and the hard-set values of their public code.
+DFS_TRUNCATION = 1000
+DFS_KD = 50  # neighbours a node keeps in the graph, itself counted
+DFS_KQ = 10  # database neighbours of a query in the inductive form
+DFS_GAMMA = 3.0  # affinity = max(similarity, 0) ** gamma
+DFS_ALPHA = 0.99
+CG_TOLERANCE = 1e-6  # relative to the right-hand side
+CG_ROUNDS = 20
+
+PRECISION_AT = (1, 5, 10)  # k of mP@k, Radenovic et al., CVPR 2018
