@@ -1,0 +1,111 @@
+"""Atomic, content-keyed files in the workdir.
+
+A file is written beside its final name, flushed to the disk and renamed, so that whatever can be
+read is whole. A stage's folder is named by the digest of everything that made its content, so that
+a changed setting never meets an old file. Two runs on one workdir are both safe: they write the
+same bytes under the same name.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from jaxret.errors import UserError
+
+
+def digest(key: Mapping[str, Any]) -> str:
+    """sha256 of the key in canonical JSON; equal keys, equal digest, whatever the order."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file that appears under `path` whole, or not at all.
+
+    Raises:
+      UserError: the disk is full or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(beside, 0o644)
+            os.replace(beside, path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise _as_user_error(error, path) from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Makes a rename in it survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _as_user_error(error: OSError, path: Path) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(
+            f"The disk of {path.parent} is full: free some space and start again; "
+            "what was finished is kept."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return UserError(
+            f"{path.parent} cannot be written ({error.strerror}): choose another --workdir."
+        )
+    return error
+
+
+def write_json(path: Path, content: Any) -> None:
+    with atomic_write(path) as file:
+        file.write((json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """An .npz with a fixed byte image: equal arrays, equal bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    with atomic_write(path) as file:
+        file.write(buffer.getbuffer())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+class Store:
+    """The folder of a workdir in which stages keep what they made."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, stage: str, key: Mapping[str, Any]) -> Path:
+        """The stage's folder for this key; its key.json says in words what made the content."""
+        folder = self.root / stage / digest(key)[:20]
+        if not (folder / "key.json").exists():
+            write_json(folder / "key.json", key)
+        return folder

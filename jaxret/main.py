@@ -1,0 +1,82 @@
+"""Command line: flags -> Settings -> run -> table and report.
+
+    python -m jaxret.main --model=simclr4x --dataset=roxford5k
+
+Comma-separated --model, --dataset and --pca_dim run every combination.
+"""
+
+import itertools
+import signal
+import sys
+from typing import Any, NoReturn
+
+from absl import app, flags
+
+from jaxret.errors import UserError
+from jaxret.settings import TRUE_DIM, Settings, options
+
+_SWEPT = ("model", "dataset", "pca_dim")  # a comma makes one evaluation for each value
+
+flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
+
+
+def _define_flags() -> None:
+    """One flag for each field of Settings, with its default and help."""
+    define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    for option, kind in options():
+        name, default, help = option.name, option.default, option.metadata["help"]
+        choices = option.metadata["choices"]
+        if name in _SWEPT or kind not in (bool, int, float, str):
+            shown = list(default) if isinstance(default, tuple) else default
+            flags.DEFINE_list(name, shown, help)
+        elif choices:
+            flags.DEFINE_enum(name, default, choices, help)
+        else:
+            define.get(kind, flags.DEFINE_string)(name, default, help)
+
+
+_define_flags()
+
+
+def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
+    """One Settings for each combination of the swept flags, in the order they were written."""
+    fixed = {o.name: values[o.name].value for o, _ in options() if o.name not in _SWEPT}
+    fixed["ranking"] = tuple(fixed["ranking"])
+    swept = itertools.product(*(values[name].value or [None] for name in _SWEPT))
+    return [
+        Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim))
+        for model, dataset, dim in swept
+    ]
+
+
+def _dimension(text: str | None) -> int | str | None:
+    if text is None or text == TRUE_DIM:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"--pca_dim={text} must be a whole number or '{TRUE_DIM}'.") from None
+
+
+def _stop(signum: int, frame: Any) -> NoReturn:
+    """A preempted run ends at once: what was finished lies in the workdir already."""
+    raise SystemExit(128 + signum)
+
+
+def main(argv: list[str]) -> None:
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        if len(argv) > 1:
+            raise UserError(f"'{argv[1]}' is not a flag: write --name=value, see --help.")
+        from jaxret import pipeline  # late: it imports JAX, and --help must be fast
+
+        pipeline.run_and_report(settings_from_flags(flags.FLAGS))
+    except UserError as error:
+        if flags.FLAGS.debug:
+            raise
+        print(f"jaxret: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    app.run(main)
