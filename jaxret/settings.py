@@ -69,7 +69,8 @@ class Settings:
 
     image_size: int | None = _option(
         None,
-        f"Pixels a side, aspect ratio not kept. Unset: the dataset's own, else {defaults.IMAGE_SIZE}.",
+        "Pixels a side, aspect ratio not kept. Unset: the dataset's own, else "
+        f"{defaults.IMAGE_SIZE}.",
     )
     query_crop: str = _option(
         "bbox", "Cut a query to its box before the resize, or take it whole.", ("bbox", "none")
