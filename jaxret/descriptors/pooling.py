@@ -1,0 +1,66 @@
+"""Pooling of a convolution's output map into one vector, and L2 normalisation."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxret.errors import UserError
+
+
+def l2_normalize(x: ArrayLike, eps: float = 1e-12) -> jax.Array:
+    """Scales each row (last axis) to length 1: x / max(||x||, eps). A zero row stays zero.
+
+    Args:
+      x: [..., C]; integers are taken as float32, bfloat16 is normalised in float32.
+      eps: the least length divided by. Not added to the norm, so that rows are unit vectors to
+        the last bit; its square must be a normal float32.
+
+    Returns:
+      [..., C] float32 (float64 where x is).
+    """
+    x = jnp.asarray(x)
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    # The maximum is taken before the root: at a zero row the gradient is then 0 and not NaN.
+    squared = jnp.sum(x * x, axis=-1, keepdims=True)
+    return x / jnp.sqrt(jnp.maximum(squared, eps * eps))
+
+
+def check_map(fmap: jax.Array) -> None:
+    """Raises UserError unless `fmap` is a batch of maps [B, H, W, C] with at least one pixel."""
+    if fmap.ndim != 4 or 0 in fmap.shape[1:]:
+        raise UserError(
+            f"Expected maps of shape [B, H, W, C] with H, W and C at least 1, got "
+            f"{list(fmap.shape)}; pass the encoder's output for a batch of photographs."
+        )
+
+
+@partial(jax.jit, static_argnames="eps")
+def _generalized_mean(fmap: jax.Array, p: jax.Array, eps: float) -> jax.Array:
+    powered = jnp.maximum(fmap, eps) ** p.reshape(1, 1, 1, -1)
+    return jnp.mean(powered, axis=(1, 2)) ** (1.0 / p.reshape(1, -1))
+
+
+def gem(fmap: ArrayLike, p: ArrayLike = 3.0, eps: float = 1e-6) -> jax.Array:
+    """Generalised-mean pooling (GeM): mean(max(x, eps)^p)^(1/p) over the map, channel by channel.
+
+    Source: Radenovic, Tolias, Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation",
+    TPAMI 2018, eq. (3). p = 1 is the mean (SPoC), p -> infinity the maximum (MAC).
+
+    Args:
+      fmap: [B, H, W, C].
+      p: one exponent, or one a channel [C].
+      eps: values below it are taken as eps.
+
+    Returns:
+      [B, C] float32, not normalised.
+    """
+    fmap, exponent = jnp.asarray(fmap), jnp.asarray(p, jnp.float32)
+    check_map(fmap)
+    if exponent.size not in (1, fmap.shape[-1]):
+        raise UserError(
+            f"GeM takes one exponent or one a channel: got {exponent.size} for maps of "
+            f"{fmap.shape[-1]} channels."
+        )
+    return _generalized_mean(fmap.astype(jnp.float32), exponent, eps)
