@@ -12,6 +12,7 @@ BN_BATCH_SIZE = 32
 
 RMAC_LEVELS = 3  # Tolias et al., ICLR 2016
 PCA_DIM = 512
+PCA_PHOTOGRAPHS_PER_DIM = 4  # below that, whitening amplifies noise (measured on small sets)
 
 AQE_N = 10
 AQE_N_WITH_DBA = 1  # Gordo et al., IJCV 2017 (README of their release: --aqe 1 --dbe 20)

@@ -1,0 +1,52 @@
+"""One dataclass, one digest; values that cannot be are refused in a sentence."""
+
+import dataclasses
+
+import pytest
+
+from jaxret.errors import UserError
+from jaxret.settings import Settings, options
+
+MACHINE = {"data_dir", "weights_dir", "workdir", "batch_size", "workers", "block_size"}
+
+
+def other_value(option, kind):
+    """A valid value that is not the default."""
+    if option.name == "pca_dim":
+        return 64
+    if option.metadata["choices"]:
+        others = [c for c in option.metadata["choices"] if c != option.default]
+        return (others[0],) if isinstance(option.default, tuple) else others[0]
+    if kind is bool:
+        return not option.default
+    return {int: 7, float: 0.25}.get(kind, "elsewhere")
+
+
+@pytest.mark.parametrize("option", list(options()), ids=lambda pair: pair[0].name)
+def test_digest_covers_whatever_can_change_a_figure(option):
+    field, kind = option
+    changed = dataclasses.replace(Settings(), **{field.name: other_value(field, kind)})
+    assert (changed.digest() == Settings().digest()) == (field.name in MACHINE)
+
+
+def test_every_option_explains_itself():
+    assert all(len(option.metadata["help"]) > 15 for option, _ in options())
+
+
+def test_members_of_an_ensemble():
+    assert Settings(model="simclr2x+simclr4x").members == ("simclr2x", "simclr4x")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"ranking": ("G", "G+QE")}, r"--ranking=G\+QE is not known; allowed: G, G\+AQE"),
+        ({"dba_weights": "gordon"}, "--dba_weights=gordon is not known; allowed: gordo"),
+        ({"image_size": 0}, "--image_size=0 must be 1 or more"),
+        ({"batch_size": -4}, "--batch_size=-4 must be 1 or more"),
+        ({"pca_dim": "all"}, "--pca_dim=all must be a whole number or 'true'"),
+    ],
+)
+def test_wrong_values_are_refused_in_a_sentence(wrong, sentence):
+    with pytest.raises(UserError, match=sentence):
+        Settings(**wrong)
