@@ -182,7 +182,7 @@ def _check_entry(
                 both = f"twice in {key}" if other == key else f"in {other} and in {key}"
                 raise UserError(f"{query}: photograph {number} is {both}; it may be listed once.")
             listed_in[number] = key
-    if "bbx" in entry:
+    if entry.get("bbx") is not None:  # null: the whole photograph
         checked["bbx"] = check_box(entry["bbx"], query)
     return checked
 

@@ -1,0 +1,138 @@
+"""What every dataset is, whatever it is read from: two splits of encoded photographs and, where
+there is one, the ground truth.
+"""
+
+import errno
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from jaxret.data.digests import FileDigests
+from jaxret.data.images import BadImage
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in stored pixels of the photograph, as the benchmarks' ground truth has them."""
+
+
+@runtime_checkable
+class Split(Protocol):
+    """Photographs in a fixed order, read one by one; picklable, so that processes can share it."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def boxes(self) -> Sequence[Box | None]:
+        """What part of each photograph is asked for; None is the whole of it."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> bytes:
+        """The encoded photograph (JPEG, PNG, ...). Raises `BadImage` if it cannot be read."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Digest of all that the split holds: names, boxes and contents."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Photographs to search in, photographs to search with, and what is right.
+
+    Attributes:
+        name: what reports call it.
+        version: of the release or, for what has none, "folder".
+        database: N photographs.
+        queries: Q photographs with boxes; may be empty.
+        ground_truth: one dict a query as the official files hold them (`ok`, `junk` or `easy`,
+            `hard`, `junk`: ids of the database, 0-based), or None.
+        protocols: those that the ground truth allows.
+        image_size: pixels a side where this dataset has a default of its own.
+        on_bad_image: "fail" or "skip", what is done by default with an unreadable photograph.
+        notes: sentences for the report, such as the release used.
+    """
+
+    name: str
+    version: str
+    database: Split
+    queries: Split
+    ground_truth: list[dict] | None = None
+    protocols: tuple[str, ...] = ()
+    image_size: int | None = None
+    on_bad_image: str = "fail"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileSplit:
+    """Photographs that lie as files below a folder.
+
+    Attributes:
+        root: the folder.
+        files: paths below it, as the operating system has them.
+        boxes: one a photograph, or None.
+        names: how reports call them: `files` made printable.
+    """
+
+    root: Path
+    files: tuple[str, ...] = ()
+    boxes: tuple[Box | None, ...] = ()
+    names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.boxes:
+            object.__setattr__(self, "boxes", (None,) * len(self.files))
+        object.__setattr__(self, "names", tuple(map(printable, self.files)))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, index: int) -> bytes:
+        try:
+            return self.path(index).read_bytes()
+        except OSError as error:
+            raise BadImage(self.names[index], reading_failure(error)) from error
+
+    def path(self, index: int) -> Path:
+        return self.root / self.files[index]
+
+    def digests(self) -> list[str]:
+        """SHA-256 of each file's bytes; an unreadable file's is the digest of nothing."""
+        known = FileDigests.of_folder(self.root)
+        found = [known.digest(file) for file in self.files]
+        known.save()
+        return found
+
+    def fingerprint(self) -> str:
+        whole = hashlib.sha256()
+        for name, box, digest in zip(self.names, self.boxes, self.digests(), strict=True):
+            whole.update(repr((name, box, digest)).encode())
+        return whole.hexdigest()
+
+
+def printable(file: str) -> str:
+    r"""A file name that can be written anywhere: one line, valid UTF-8.
+
+    >>> printable("tower\nat night \udcff.jpg")
+    'tower\\nat night \\udcff.jpg'
+    """
+    if file.isprintable():
+        return file
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in file)
+
+
+def reading_failure(error: OSError) -> str:
+    """Why a file could not be read, in words."""
+    reasons = {
+        errno.EISDIR: "it is a folder",
+        errno.ENOENT: "there is no such file, or it is a link to nothing",
+        errno.EACCES: "no permission to read it",
+        errno.ELOOP: "it is a link to itself",
+    }
+    number = error.errno or 0
+    return reasons.get(number, os.strerror(number) if number else str(error))

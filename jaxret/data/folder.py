@@ -1,0 +1,131 @@
+"""Any folder of photographs, with a gnd.json in the form of the revisited benchmarks or without."""
+
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from jaxret.data.dataset import Dataset, FileSplit, printable
+from jaxret.data.ground_truth import read_gnd_json
+from jaxret.data.ground_truth_checks import check_boxes_inside
+from jaxret.errors import UserError
+
+GROUND_TRUTH_FILE = "gnd.json"
+EXTENSIONS = (
+    ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm",
+    ".jp2", ".avif",
+)  # fmt: skip
+EXAMPLE = (
+    '{"imlist": ["tower/1.jpg", "tower/2.jpg", "bridge/1.jpg"], "qimlist": ["tower/3.jpg"], '
+    '"gnd": [{"bbx": [40, 25, 610, 480], "easy": [0], "hard": [1], "junk": []}]}'
+)
+
+
+def load_folder(folder: Path, require_ground_truth: bool = True) -> Dataset:
+    """The folder as a dataset.
+
+    Args:
+        folder: with gnd.json, its lists say which files are database and queries. Without, all
+            photographs below it are the database and there are no queries.
+        require_ground_truth: refuse a folder without gnd.json.
+
+    Raises:
+        UserError: gnd.json is missing, wrong, or names photographs that are not there.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{str(folder)!r} is no folder. Give one that holds photographs.")
+    if (folder / GROUND_TRUTH_FILE).is_file():
+        return _with_ground_truth(folder)
+    if require_ground_truth:
+        raise UserError(
+            f"{str(folder)!r} has no {GROUND_TRUTH_FILE}, which says what is right. It looks like "
+            f"this, with paths below the folder, boxes x1, y1, x2, y2 and positions in imlist "
+            f"counted from 0: {EXAMPLE}"
+        )
+    files = tuple(find_photographs(folder))
+    if not files:
+        raise UserError(f"{str(folder)!r} holds no photographs ({', '.join(EXTENSIONS)}).")
+    return Dataset(
+        folder.resolve().name,
+        "folder",
+        FileSplit(folder, files),
+        FileSplit(folder),
+        on_bad_image="skip",
+    )
+
+
+def find_photographs(folder: Path) -> Iterator[str]:
+    """Paths below `folder` of all files with a picture's extension, in order of their names.
+
+    Links are followed, each folder entered once; hidden files and folders are passed over.
+    """
+    entered: set[tuple[int, int]] = set()
+    found: list[str] = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        status = os.stat(place)
+        if (status.st_dev, status.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".")]
+        found += [
+            os.path.relpath(os.path.join(place, name), folder)
+            for name in files
+            if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
+        ]
+    return iter(sorted(found))
+
+
+def _with_ground_truth(folder: Path) -> Dataset:
+    truth = read_gnd_json(folder / GROUND_TRUTH_FILE)
+    database = FileSplit(folder, _present(folder, truth.imlist, "imlist"))
+    queries = FileSplit(folder, _present(folder, truth.qimlist, "qimlist"), tuple(truth.boxes))
+    # an unreadable query has no size: the loader fails or skips, as asked
+    sizes = [box and stored_size(queries.path(i)) for i, box in enumerate(truth.boxes)]
+    check_boxes_inside(truth.qimlist, truth.boxes, sizes, str(folder / GROUND_TRUTH_FILE))
+    return Dataset(
+        folder.resolve().name,
+        "folder",
+        database,
+        queries,
+        truth.gnd,
+        truth.protocols,
+        on_bad_image="skip",
+    )
+
+
+def _present(folder: Path, names: Sequence[str], key: str) -> tuple[str, ...]:
+    """The file of each name: the name itself, or with the extension that the lists leave out."""
+    files = [_file_of(folder, name) for name in names]
+    missing = [name for name, file in zip(names, files, strict=True) if file is None]
+    if missing:
+        first = ", ".join(repr(printable(name)) for name in missing[:3])
+        near = difflib.get_close_matches(missing[0], list(find_photographs(folder)), n=1)
+        raise UserError(
+            f"{len(missing)} of the {len(names)} photographs in {key} of "
+            f"{str(folder / GROUND_TRUTH_FILE)!r} are not there: {first}"
+            f"{', ...' if len(missing) > 3 else ''}. "
+            + (f"Nearest to the first: {printable(near[0])!r}. " if near else "")
+            + "Names are paths below the folder that holds the file."
+        )
+    return tuple(file for file in files if file is not None)
+
+
+def _file_of(folder: Path, name: str) -> str | None:
+    for extension in ("", *EXTENSIONS):
+        # lexists: a link to nothing is there; that it cannot be read is for `read` to say
+        if os.path.lexists(folder / (name + extension)):
+            return name + extension
+    return None
+
+
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Width and height from the file's header; None if it has none that can be read."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception:  # any decoder's any error: the photograph is unreadable
+        return None
