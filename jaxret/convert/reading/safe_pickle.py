@@ -143,9 +143,9 @@ def _numpy_from_buffer(data: Any, dtype: PickledDtype, shape: tuple, order: str)
     return array
 
 
-def _jax_array(function: Callable, arguments: tuple, state: Any, *_: Any) -> PickledArray:
-    """A JAX array pickles as the numpy array of its values."""
-    array = function(*arguments)
+def _array_of_parts(make: Callable, arguments: tuple, state: Any, *_: Any) -> PickledArray:
+    """Dill and JAX write an array as the three parts of its numpy reduction."""
+    array = make(*arguments)
     array.__setstate__(state)
     return array
 
@@ -179,7 +179,8 @@ _FUNCTIONS: tuple[tuple[str, Callable], ...] = (
     (r"_codecs\.encode", _encode),
     (r"copy_?reg\._reconstructor", _reconstruct_object),
     (r"dill\.(_dill|dill)\._create_namedtuple", _named_tuple),
-    (r"jax\.[\w.]+\._?reconstruct_(device_)?array", _jax_array),
+    (r"jax\.[\w.]+\._?reconstruct_(device_)?array", _array_of_parts),
+    (r"dill\.(_dill|dill)\._create_array", _array_of_parts),
 )
 _TYPES: dict[str, type] = {
     f"{module}.{name}": kind

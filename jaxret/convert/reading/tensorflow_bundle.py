@@ -29,7 +29,8 @@ def load(prefix: Path) -> dict[str, np.ndarray]:
         ) from error
     try:
         reader = tf.train.load_checkpoint(str(prefix))
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+        names = reader.get_variable_to_shape_map()
+        return {name: np.asarray(reader.get_tensor(name)) for name in names}
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise UserError(
             f"The TensorFlow checkpoint '{prefix}' is damaged ({_first_line(error)})."
