@@ -2,10 +2,11 @@
 there is one, the ground truth.
 """
 
+import dataclasses
 import errno
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -113,6 +114,67 @@ class FileSplit:
         for name, box, digest in zip(self.names, self.boxes, self.digests(), strict=True):
             whole.update(repr((name, box, digest)).encode())
         return whole.hexdigest()
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some photographs of another split.
+
+    Attributes:
+        whole: the other split.
+        kept: which of its photographs, in order.
+    """
+
+    whole: Split
+    kept: tuple[int, ...]
+
+    @property
+    def names(self) -> Sequence[str]:
+        return [self.whole.names[i] for i in self.kept]
+
+    @property
+    def boxes(self) -> Sequence[Box | None]:
+        return [self.whole.boxes[i] for i in self.kept]
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def read(self, index: int) -> bytes:
+        return self.whole.read(self.kept[index])
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(repr((self.whole.fingerprint(), self.kept)).encode()).hexdigest()
+
+
+def without(dataset: Dataset, database: Iterable[int], queries: Iterable[int]) -> Dataset:
+    """The dataset less some photographs, its ground truth counted anew.
+
+    Args:
+        dataset: stays as it is.
+        database: ids of database photographs to leave out, of the ground truth's lists too.
+        queries: ids of queries to leave out.
+    """
+    gone, dropped = {int(i) for i in database}, {int(i) for i in queries}
+    if not gone and not dropped:
+        return dataset
+    kept = tuple(i for i in range(len(dataset.database)) if i not in gone)
+    asked = tuple(i for i in range(len(dataset.queries)) if i not in dropped)
+    new_id = {old: new for new, old in enumerate(kept)}
+    truth = dataset.ground_truth
+    return dataclasses.replace(
+        dataset,
+        database=Subset(dataset.database, kept),
+        queries=Subset(dataset.queries, asked),
+        ground_truth=None if truth is None else [_renumbered(truth[i], new_id) for i in asked],
+    )
+
+
+def _renumbered(query: dict, new_id: dict[int, int]) -> dict:
+    """One query's lists with new ids; its box is no list of ids."""
+    return {
+        key: value if key == "bbx" else [new_id[i] for i in value if i in new_id]
+        for key, value in query.items()
+    }
 
 
 def printable(file: str) -> str:

@@ -5,6 +5,7 @@ last seconds before it was hashed is not kept: another change in the same tick o
 go unseen.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -67,5 +68,6 @@ class FileDigests:
             beside.write_text(json.dumps(self.known))
             beside.replace(self.store)
         except OSError:
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                beside.unlink()
         self.changed = False

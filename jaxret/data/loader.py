@@ -47,7 +47,7 @@ def batches(
     batch_size: int,
     indices: Sequence[int] | None = None,
     crop: bool = True,
-    workers: int = 0,
+    workers: int | None = 0,
     on_bad: str = "fail",
     bad: list[tuple[str, str]] | None = None,
 ) -> Iterator[Batch]:
@@ -59,7 +59,7 @@ def batches(
         batch_size: B.
         indices: which ones, in order; None is all. Each host gives its own part.
         crop: cut each photograph to its box first.
-        workers: threads that decode ahead; 0 decodes in the caller's thread.
+        workers: threads that decode ahead; 0 decodes in the caller's thread, None is one a core.
         on_bad: "fail" raises the `BadImage`; "skip" leaves the photograph out.
         bad: where (name, sentence) of what was left out is appended, in order.
 
@@ -68,6 +68,7 @@ def batches(
     """
     if on_bad not in ("fail", "skip"):
         raise ValueError(f"on_bad is 'fail' or 'skip', not {on_bad!r}.")
+    threads = usable_cores() if workers is None else workers
     wanted = range(len(split)) if indices is None else indices
 
     def load(index: int) -> np.ndarray:
@@ -76,7 +77,7 @@ def batches(
 
     images: list[np.ndarray] = []
     found: list[int] = []
-    for index, future in _ahead(load, wanted, workers, window=batch_size + 2 * workers):
+    for index, future in _ahead(load, wanted, threads, window=batch_size + 2 * threads):
         try:
             images.append(future.result())
         except BadImage as error:

@@ -1,4 +1,4 @@
-"""Decode, crop and resize, against torch's antialiased resize and pictures known by construction."""
+"""Decode, crop and resize, against torch's antialiased resize and pictures known beforehand."""
 
 import io
 import pickle
@@ -57,8 +57,12 @@ def test_box_rounds_as_pil_crop_does():
 
 @pytest.mark.parametrize(
     ("box", "pixels"),
-    [((-0.6, 0, 20.4, 10.9), (0, 0, 20, 10)), ((3, 3, 3.2, 3.4), (3, 3, 4, 4)), ((19.8, 0, 20, 10), (19, 0, 20, 10))],
-)  # fmt: skip
+    [
+        ((-0.6, 0, 20.4, 10.9), (0, 0, 20, 10)),
+        ((3, 3, 3.2, 3.4), (3, 3, 4, 4)),
+        ((19.8, 0, 20, 10), (19, 0, 20, 10)),
+    ],
+)
 def test_box_is_clipped_and_never_empty(box, pixels):
     assert pixel_box(box, (20, 10), "x") == pixels
 

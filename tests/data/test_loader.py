@@ -56,7 +56,8 @@ def test_crop_is_a_choice():
     split.boxes = [(2, 3, 9, 11)]
     (cropped,) = batches(split, 8, 1)
     (whole,) = batches(split, 8, 1, crop=False)
-    np.testing.assert_array_equal(cropped.images[0], to_pixels(split.contents[0], "", 8, (2, 3, 9, 11)))  # fmt: skip
+    part = to_pixels(split.contents[0], "", 8, (2, 3, 9, 11))
+    np.testing.assert_array_equal(cropped.images[0], part)
     np.testing.assert_array_equal(whole.images[0], to_pixels(split.contents[0], "", 8))
 
 
