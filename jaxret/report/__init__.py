@@ -1,0 +1,7 @@
+"""From figures to what people read: tables, plots, picture sheets, one self-contained page."""
+
+from jaxret.report.pictures import Sheet, picture_sheet
+from jaxret.report.results import Results
+from jaxret.report.write import write_report
+
+__all__ = ["Results", "Sheet", "picture_sheet", "write_report"]

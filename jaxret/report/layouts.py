@@ -1,0 +1,169 @@
+"""Which figure stands in which row and column: the tables of a run, and those of the paper."""
+
+from collections.abc import Callable, Iterable
+
+from jaxret.report import paper
+from jaxret.report.grid import Address, Cell, Column, Row, Table, make_cell, mark_best
+from jaxret.report.paper import CLASSIC, PAPER_DIM, Dim
+from jaxret.report.results import METRICS, Results
+
+METRIC_NAMES = {"map": "mAP", "mp@1": "mP@1", "mp@5": "mP@5", "mp@10": "mP@10"}
+PROTOCOLS = ("easy", "medium", "hard", CLASSIC)
+PERCENT = "in percent, higher is better"
+
+
+def tables(results: Results) -> list[Table]:
+    """Every table of the report, in reading order."""
+    suites = {"table1": (1,), "table2": (2,), "table3": (3,), "paper": (1, 2, 3)}
+    wanted = suites.get(results.suite or "", ())
+    made = [{1: table1, 2: table2, 3: table3}[number](results) for number in wanted]
+    return made or headlines(results)
+
+
+def headlines(results: Results) -> list[Table]:
+    """One table a dataset: mAP of every ranking (rows) under every protocol (columns)."""
+    made = [_headline(results, dataset) for dataset in results.values("dataset")]
+    return [table for table in made if table.rows]
+
+
+def precisions(results: Results) -> list[Table]:
+    """One table a dataset: mP@1, mP@5 and mP@10 of every ranking under every protocol."""
+    return [_headline(results, dataset, METRICS[1:]) for dataset in results.values("dataset")]
+
+
+def _headline(results: Results, dataset: str, metrics: tuple[str, ...] = ("map",)) -> Table:
+    figures = list(results.select(dataset=dataset))
+    variants = list(dict.fromkeys((figure["model"], figure["dim"]) for figure in figures))
+    rankings = dict.fromkeys(figure["ranking"] for figure in figures)
+    protocols = _in_order(PROTOCOLS, (figure["protocol"] for figure in figures))
+    plain = metrics == ("map",)
+    columns = [
+        Column(METRIC_NAMES[metric], protocol)
+        if not plain
+        else Column("mAP" if protocol == CLASSIC else protocol)
+        for protocol in protocols
+        for metric in metrics
+    ]
+    rows = [
+        Row(
+            ranking,
+            tuple(
+                _cell(results, model, dataset, dim, ranking, protocol, metric)
+                for protocol in protocols
+                for metric in metrics
+            ),
+            section=_variant_name(variants, model, dim),
+        )
+        for model, dim in variants
+        for ranking in rankings
+    ]
+    what = "mAP" if plain else "Mean precision among the first 1, 5 and 10 results"
+    table = Table(
+        name=f"{'map' if plain else 'precision'}-{dataset}",
+        title=_dataset_title(results, dataset),
+        caption=f"{what} {PERCENT}.",
+        corner="ranking",
+        columns=tuple(columns),
+        rows=tuple(rows),
+    )
+    return mark_best(table, within_sections=False)
+
+
+def _variant_name(variants: list[tuple[str, Dim]], model: str, dim: Dim) -> str:
+    """The heading of a model's rows, as short as tells it from the others."""
+    if len(variants) == 1:
+        return ""
+    dims = [other for name, other in variants if name == model]
+    return model if len(dims) == 1 else f"{model}, {dim_name(dim)}"
+
+
+def dim_name(dim: Dim) -> str:
+    return "no PCA" if dim == "true" else f"{dim} dimensions"
+
+
+def _dataset_title(results: Results, dataset: str) -> str:
+    for entry in results.datasets:
+        if entry.get("name") == dataset and entry.get("database") and entry.get("queries"):
+            counts = f"{entry['queries']} queries, {entry['database']} photographs"
+            return f"{dataset} ({counts})"
+    return dataset
+
+
+def table1(results: Results) -> Table:
+    """The mAP on the classic datasets: methods by rankings at 512 dimensions."""
+    rankings = paper.axis(1, "ranking")
+    return _paper_layout(
+        results,
+        number=1,
+        caption=f"mAP {PERCENT}; {PAPER_DIM} dimensions. Columns are the ways of ranking.",
+        columns=[Column(ranking) for ranking in rankings],
+        address=lambda place: (PAPER_DIM, rankings[place], CLASSIC, "map"),
+    )
+
+
+def table2(results: Results) -> Table:
+    """The revisited datasets: methods by protocol and metric, global search, 512 dimensions."""
+    grid = [(p, m) for p in paper.axis(2, "protocol") for m in paper.axis(2, "metric")]
+    return _paper_layout(
+        results,
+        number=2,
+        caption=f"Global search (G) {PERCENT}; {PAPER_DIM} dimensions.",
+        columns=[Column(METRIC_NAMES[metric], protocol) for protocol, metric in grid],
+        address=lambda place: (PAPER_DIM, "G", *grid[place]),
+    )
+
+
+def table3(results: Results) -> Table:
+    """The mAP over the dimension after PCA-whitening: models by dimensions, global search."""
+    dims = [dim if dim == "true" else int(dim) for dim in paper.axis(3, "dim")]
+    return _paper_layout(
+        results,
+        number=3,
+        caption=f"mAP of global search (G) {PERCENT}, by the dimension kept by PCA-whitening; "
+        "'true' is R-MAC as it is, without PCA.",
+        columns=[Column(str(dim)) for dim in dims],
+        address=lambda place: (dims[place], "G", CLASSIC, "map"),
+    )
+
+
+def _paper_layout(
+    results: Results,
+    number: int,
+    caption: str,
+    columns: list[Column],
+    address: Callable[[int], tuple[Dim, str, str, str]],
+) -> Table:
+    """Sections are the paper's datasets, rows its methods, then ours beyond them."""
+    datasets = paper.axis(number, "dataset")
+    ours = (figure["model"] for figure in results.figures if figure["dataset"] in datasets)
+    rows = [
+        Row(
+            model,
+            tuple(_cell(results, model, dataset, *address(place)) for place in range(len(columns))),
+            section=dataset,
+        )
+        for dataset in datasets
+        for model in _in_order(paper.axis(number, "model"), ours, keep_all=True)
+    ]
+    titles = {
+        1: "Table 1: eight ways of ranking",
+        2: "Table 2: easy, medium and hard queries",
+        3: "Table 3: how many dimensions",
+    }
+    table = Table(f"table{number}", titles[number], caption, "method", tuple(columns), tuple(rows))
+    return mark_best(table, within_sections=True)
+
+
+def _cell(
+    results: Results, model: str, dataset: str, dim: Dim, ranking: str, protocol: str, metric: str
+) -> Cell:
+    keys = {"model": model, "dataset": dataset, "ranking": ranking, "protocol": protocol}
+    figure = next(results.select(**keys, dim=dim), None)
+    return make_cell(results, Address(model, dataset, dim, ranking, protocol, metric), figure)
+
+
+def _in_order(known: Iterable[str], found: Iterable[str], keep_all: bool = False) -> list[str]:
+    """The known values that were found (or all of them), then the rest as they came."""
+    found = dict.fromkeys(found)
+    first = [one for one in known if keep_all or one in found]
+    return first + [one for one in found if one not in first]

@@ -1,0 +1,258 @@
+"""Plots as SVG that takes the page's fonts and colours, in light and dark.
+
+Each plot is one small panel, as wide as a phone's screen, so that its labels stay readable
+wherever it stands; the page sets panels side by side where there is room. Matplotlib is imported
+when a plot is drawn.
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+WIDTH = 4.0  # inches: 288 units of the SVG, shown at 330 CSS pixels on a small phone
+INK, MUTED, LINE, PAGE = "#1b1f24", "#5d6671", "#d5d9de", "#fefefe"
+# Okabe and Ito's colour-blind-safe palette without its yellow, strongest contrast first.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a7a7a")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_THEME = {INK: "ink", MUTED: "muted", LINE: "line", PAGE: "page"} | {
+    colour: f"series-{place}" for place, colour in enumerate(SERIES, 1)
+}
+_RC: dict[str, Any] = {
+    "svg.fonttype": "none",  # text stays text: it takes the page's font and can be searched
+    "text.parse_math": False,  # a name with dollar signs is a name
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.titlesize": 10,
+    "axes.titlecolor": INK,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LINE,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One panel: an <svg> element and the words for who cannot see it."""
+
+    svg: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A series of bars, one a label; `paper` marks the paper's figures, None where it has none."""
+
+    name: str
+    values: Sequence[float | None]  # percent
+    paper: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line over the labels of the x axis; None leaves a gap."""
+
+    name: str
+    values: Sequence[float | None]  # percent
+    paper: Sequence[float | None] = ()
+
+
+def bars(title: str, labels: Sequence[str], series: Sequence[Bars]) -> Plot:
+    """Horizontal bars from 0 to 100 %, the value beside each, diamonds for the paper's."""
+    thick = 0.8 / len(series)
+    height = 0.9 + 0.26 * len(labels) * max(1, len(series) * 0.62) + 0.2 * (len(series) > 1)
+    with _panel(title, height) as (axes, plot):
+        for place, one in enumerate(series):
+            where = [i + (place - (len(series) - 1) / 2) * thick for i in range(len(labels))]
+            lengths = [value or 0.0 for value in one.values]
+            axes.barh(where, lengths, 0.9 * thick, color=_colour(place), label=_short(one.name))
+            _write_values(axes, where, one.values, inside=thick > 0.2)
+            _mark_paper(axes, where, one.paper, label=place == 0)
+        axes.set_yticks(range(len(labels)), [_short(label) for label in labels])
+        axes.tick_params(axis="y", length=0, labelcolor=INK)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 100)
+        axes.grid(axis="x", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.set_xlabel("mAP, percent")
+        if len(series) > 1 or any(v is not None for one in series for v in one.paper):
+            _legend(axes)
+    return plot(f"Bars of mAP by ranking: {title}.")
+
+
+def curves(title: str, labels: Sequence[str], series: Sequence[Curve], xlabel: str) -> Plot:
+    """Lines over equally spaced labels; the paper's dashed with hollow marks, same colour."""
+    with _panel(title, 3.1) as (axes, plot):
+        places = range(len(labels))
+        for place, one in enumerate(series):
+            style: dict[str, Any] = {"color": _colour(place), "marker": MARKERS[place % 7]}
+            style |= {"markersize": 4.5, "linewidth": 1.7}
+            if any(value is not None for value in one.values):
+                axes.plot(places, _gaps(one.values), label=_short(one.name), **style)
+            if any(value is not None for value in one.paper):
+                style |= {"linestyle": (0, (4, 2)), "markerfacecolor": PAGE, "linewidth": 1.1}
+                axes.plot(places, _gaps(one.paper), label=f"{_short(one.name)}, paper", **style)
+        axes.set_xticks(places, [str(label) for label in labels])
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel("mAP, percent")
+        axes.set_ylim(0, 100)
+        axes.grid(axis="y", linewidth=0.6)
+        _legend(axes)
+    return plot(f"mAP over {xlabel}: {title}.")
+
+
+def query_profile(title: str, profiles: Sequence[tuple[str, Sequence[float]]]) -> Plot:
+    """AP of every query, worst to best: the first profile as an area, others as lines."""
+    with _panel(title, 2.5) as (axes, plot):
+        for place, (name, values) in enumerate(profiles):
+            ordered = sorted(100 * value for value in values)
+            edges = list(range(len(ordered) + 1))
+            if place == 0:
+                axes.stairs(ordered, edges, fill=True, alpha=0.35, color=_colour(0), label=name)
+            else:
+                axes.stairs(
+                    ordered, edges, color=_colour(place), linewidth=1.8, baseline=None, label=name
+                )
+            axes.set_xlim(0, max(1, len(ordered)))
+        axes.set_ylim(0, 100)
+        axes.set_xlabel("queries, worst to best")
+        axes.set_ylabel("AP, percent")
+        axes.grid(axis="y", linewidth=0.6)
+        _legend(axes)
+    return plot(f"Average precision of every query, from worst to best: {title}.")
+
+
+def versus(title: str, names: tuple[str, str], values: Sequence[tuple[float, float]]) -> Plot:
+    """One dot a query: AP with one model across, with the other up; level on the diagonal."""
+    with _panel(title, 4.0) as (axes, plot):
+        axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)))
+        axes.scatter(
+            [100 * a for a, _ in values],
+            [100 * b for _, b in values],
+            s=26 if len(values) < 300 else 9,
+            color=_colour(0),
+            alpha=0.55,
+            linewidth=0,
+            clip_on=False,
+        )
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 100)
+        axes.set_aspect("equal")
+        axes.set_xlabel(f"AP with {_short(names[0])}, percent")
+        axes.set_ylabel(f"AP with {_short(names[1])}, percent")
+        axes.grid(linewidth=0.6)
+    return plot(f"Average precision of each query with {names[0]} and with {names[1]}.")
+
+
+def training_curve(
+    title: str, steps: Sequence[float], series: Sequence[tuple[str, Sequence[float]]], ylabel: str
+) -> Plot:
+    """Lines over training steps, axes as the values ask for."""
+    with _panel(title, 2.8) as (axes, plot):
+        for place, (name, values) in enumerate(series):
+            axes.plot(steps, values, color=_colour(place), linewidth=1.5, label=_short(name))
+        axes.set_xlabel("step")
+        axes.set_ylabel(ylabel)
+        axes.grid(axis="y", linewidth=0.6)
+        if len(series) > 1:
+            _legend(axes)
+    return plot(f"{ylabel} over training steps: {title}.")
+
+
+def _write_values(axes: Any, where: list[float], values: Sequence, inside: bool) -> None:
+    """The number at the end of its bar: within it where there is room, else beside it."""
+    if not inside:
+        return
+    for y, value in zip(where, values, strict=True):
+        if value is None:
+            axes.text(1, y, "not run", va="center", fontsize=8, color=MUTED)
+        elif value > 25:
+            axes.text(value - 1.2, y, f"{value:.1f}", va="center", ha="right", color=PAGE)
+        else:
+            axes.text(value + 1.2, y, f"{value:.1f}", va="center", color=INK)
+
+
+def _mark_paper(axes: Any, where: list[float], paper: Sequence, label: bool) -> None:
+    marks = [(value, y) for value, y in zip(paper, where, strict=False) if value is not None]
+    if marks:
+        axes.scatter(
+            *zip(*marks, strict=True),
+            marker="D",
+            s=28,
+            facecolor=PAGE,
+            edgecolor=INK,
+            linewidth=1.2,
+            zorder=3,
+            label="the paper's" if label else None,
+        )
+
+
+def _legend(axes: Any) -> None:
+    """Below the axes, where it hides nothing."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.figure.legend(loc="outside lower left", ncols=2, handlelength=1.8, borderaxespad=0.1)
+
+
+def _gaps(values: Sequence[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
+
+
+def _colour(place: int) -> str:
+    return SERIES[place % len(SERIES)]
+
+
+def _short(name: str, longest: int = 30) -> str:
+    """A label that leaves room for the plot, without control characters."""
+    line = "".join(c if c.isprintable() else "�" for c in " ".join(str(name).split()))
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+@contextlib.contextmanager
+def _panel(title: str, height: float) -> Iterator[tuple[Any, Any]]:
+    """Axes to draw in, and a function that gives the finished Plot once they are drawn."""
+    import matplotlib
+
+    rc: Any = {**_RC, "svg.hashsalt": title}
+    with matplotlib.rc_context(rc):
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        axes.set_title(_short(title, 48), pad=9)
+        written = io.StringIO()
+
+        yield axes, lambda words: Plot(_themed(written.getvalue(), words), words)
+        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(written, format="svg", transparent=True, metadata=metadata)
+
+
+def _themed(svg: str, description: str) -> str:
+    """The <svg> element alone, in the page's colours and font, as wide as its place allows."""
+    from markupsafe import escape
+
+    opening, body = svg[svg.index("<svg") :].split(">", 1)
+    view = opening.split('viewBox="', 1)[1].split('"', 1)[0]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)  # it would style the whole page
+    body = re.sub(r'<g id="[^"]*">', "<g>", body)  # ids that every plot of a page would share
+    for colour, name in _THEME.items():
+        body = re.sub(rf"(?<=: ){colour}", f"var(--{name}, {colour})", body)
+    body = body.replace("'DejaVu Sans'", "var(--font, sans-serif)")
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'role="img" aria-label="{escape(description)}" viewBox="{view}" '
+        f'stroke-linejoin="round" stroke-linecap="butt">{body}'
+    )

@@ -1,0 +1,141 @@
+"""The outcome of a run as plain data: all that a report needs, and nothing that must be recomputed.
+
+Conventions: fractions, not percent; None where a value does not exist (the AP of a query without
+positives). A figure is one cell of the results, a dict with the keys
+
+    model, dataset, dim (int or "true"), ranking, protocol,
+    map, mp@1, mp@5, mp@10, ap (one per query, None where no positives),
+    queries (number of queries in the mean), isolated_queries (DFS only, else None)
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FORMAT = 1  # of results.json; raised when a reader of the old form would misread the new one
+METRICS = ("map", "mp@1", "mp@5", "mp@10")
+
+
+@dataclass
+class Results:
+    """What one run or one suite of runs found.
+
+    Attributes:
+      title: a short name of the run; made from models and datasets where empty.
+      suite: "table1", "table2", "table3" or "paper" where the run followed the paper's tables.
+      settings: the settings by name.
+      models: one dict a model: name, parameters, source, sha256, licence, digest.
+      datasets: one dict a dataset: name, version, database and queries (counts), skipped (names of
+        photographs that could not be read), notes, and optionally query_names.
+      figures: see the module's text.
+      gaps: what was not run: any of model, dataset, dim, ranking, protocol, and reason. A gap
+        covers every cell that agrees with it; the model of a gap may be one member of an ensemble.
+      comparisons: two models on one dataset: model_a, model_b, dataset, dim, ranking, protocol,
+        difference (mAP of b less that of a), low, high, confidence, queries.
+      timings: seconds a stage.
+      environment: versions, devices, date.
+      notes: sentences that the reader must know.
+    """
+
+    title: str = ""
+    suite: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    models: list[dict[str, Any]] = field(default_factory=list)
+    datasets: list[dict[str, Any]] = field(default_factory=list)
+    figures: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    comparisons: list[dict[str, Any]] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def select(self, **wanted: Any) -> Iterator[dict[str, Any]]:
+        """The figures that agree with every key given, in order."""
+        for figure in self.figures:
+            if all(figure.get(key) == value for key, value in wanted.items()):
+                yield figure
+
+    def values(self, key: str) -> list[Any]:
+        """The values that the figures take under a key, each once, in order of appearance."""
+        return list(dict.fromkeys(figure[key] for figure in self.figures))
+
+    def gap(self, **cell: Any) -> str:
+        """Why a cell was not run; an empty string where nothing is known."""
+        for gap in self.gaps:
+            keys = set(gap) - {"reason"}
+            if keys and all(_covers(key, gap[key], cell.get(key)) for key in keys):
+                return str(gap["reason"])
+        return ""
+
+    def name(self) -> str:
+        """The title, or the models and datasets in words."""
+        if self.title:
+            return self.title
+        models, datasets = self.values("model"), self.values("dataset")
+        names = [
+            ", ".join(map(str, part)) if len(part) < 4 else f"{len(part)} {word}"
+            for part, word in ((models, "models"), (datasets, "datasets"))
+        ]
+        return f"{names[0]} on {names[1]}" if models else "No figures"
+
+    def to_json(self) -> str:
+        """Strict JSON, lists of numbers on one line; NaN becomes null."""
+        content = {"format": FORMAT, **_plain(dataclasses.asdict(self))}
+        return _indent(content) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Results":
+        """The inverse of `to_json`.
+
+        Raises:
+          ValueError: the text is not the results.json of this version of the format.
+        """
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise ValueError(f"This is no results.json of format {FORMAT}.")
+        return cls(**content)
+
+    def _repr_html_(self) -> str:
+        """The tables alone, for a notebook's cell."""
+        from jaxret.report.html import fragment
+
+        return fragment(self)
+
+
+def _same(have: Any, wanted: Any) -> bool:
+    return str(have) == str(wanted)
+
+
+def _covers(key: str, gap: Any, cell: Any) -> bool:
+    members = str(cell).split("+") if key == "model" else []
+    return _same(gap, cell) or str(gap) in members
+
+
+def _plain(value: Any) -> Any:
+    """Dicts, lists, strings, numbers and None only: NumPy scalars and arrays unpacked."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return str(value)
+
+
+def _indent(value: Any, depth: int = 0) -> str:
+    """JSON with one key a line, and lists of scalars in one line (ap holds one value a query)."""
+    pad = " " * (depth + 1)
+    if isinstance(value, dict) and value:
+        lines = [f"{json.dumps(key)}: {_indent(one, depth + 1)}" for key, one in value.items()]
+        return "{\n" + pad + f",\n{pad}".join(lines) + "\n" + " " * depth + "}"
+    if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+        lines = [_indent(one, depth + 1) for one in value]
+        return "[\n" + pad + f",\n{pad}".join(lines) + "\n" + " " * depth + "]"
+    return json.dumps(value, allow_nan=False)

@@ -1,0 +1,63 @@
+"""The files of a report, each written whole or not at all."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxret.artifacts import write_text
+from jaxret.report import html, latex
+from jaxret.report.layouts import precisions, tables
+from jaxret.report.pictures import Sheet
+from jaxret.report.results import Results
+from jaxret.report.tables import escape_markdown, to_csv, to_markdown
+
+
+def write_report(
+    results: Results, sheets: Sequence[Sheet] = (), workdir: str | Path = "."
+) -> dict[str, Path]:
+    """Writes results.json, results.csv, report.md, report.tex and report.html into the workdir.
+
+    Everything is made before anything is written, and results.json, which the others can be made
+    from again, comes first.
+
+    Returns:
+      The paths by file name.
+
+    Raises:
+      UserError: the workdir cannot be written or its disk is full.
+    """
+    texts = {
+        "results.json": results.to_json(),
+        "results.csv": to_csv(results),
+        "report.md": markdown(results),
+        "report.tex": latex.document(tables(results)),
+        "report.html": html.page(results, sheets),
+    }
+    paths = {name: Path(workdir) / name for name in texts}
+    for name, path in paths.items():
+        write_text(path, texts[name])
+    return paths
+
+
+def markdown(results: Results) -> str:
+    """All tables, notes, settings and origins for a README or a pull request."""
+    parts = [f"# {escape_markdown(results.name())}\n"]
+    if results.notes:
+        parts.append("".join(f"- {escape_markdown(note)}\n" for note in results.notes))
+    parts += [to_markdown(table) for table in tables(results)]
+    if not results.suite:
+        parts += [to_markdown(table) for table in precisions(results)]
+    for heading, entries in (
+        *((f"Model {model.get('name', '')}", model) for model in results.models),
+        *((f"Dataset {dataset.get('name', '')}", dataset) for dataset in results.datasets),
+        ("Settings", results.settings),
+        ("Time in seconds", {k: f"{seconds:.1f}" for k, seconds in results.timings.items()}),
+        ("Versions and devices", results.environment),
+    ):
+        lines = [
+            f"- {escape_markdown(key)}: {escape_markdown(html.plain_value(value))}\n"
+            for key, value in entries.items()
+            if key != "query_names"
+        ]
+        if lines:
+            parts.append(f"## {escape_markdown(heading)}\n\n" + "".join(lines))
+    return "\n".join(parts)
