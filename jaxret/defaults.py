@@ -12,6 +12,10 @@ BN_BATCH_SIZE = 32
 
 RMAC_LEVELS = 3  # Tolias et al., ICLR 2016
 PCA_DIM = 512
+
+# An option the study does not use: Radenovic et al., TPAMI 2018.
+MULTISCALES = (1.0, 2**-0.5, 0.5)  # of the side lengths
+MULTISCALE_POWER = 1.0  # 1 is the mean
 PCA_PHOTOGRAPHS_PER_DIM = 4  # below that, whitening amplifies noise (measured on small sets)
 
 AQE_N = 10
