@@ -75,7 +75,7 @@ def _zip_form(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
         size = path.stat().st_size
         raise UserError(
             f"'{path}' begins as a zip file, as PyTorch writes them, but its end is missing or"

@@ -10,6 +10,7 @@ The stream's names are compared as it spells them: a pickle of protocol 2 says `
 `numpy.core`.
 """
 
+import _compat_pickle
 import pickle
 import re
 from collections import OrderedDict
@@ -27,11 +28,13 @@ class ForbiddenName(pickle.UnpicklingError):
     """The stream asks for a class or function that is not allowed.
 
     Attributes:
-        name: the dotted name as the stream spells it, such as `posix.system`.
+        name: the dotted name, such as `posix.system`, as today's Python spells it.
     """
 
     def __init__(self, module: str, name: str):
-        self.name = f"{module}.{name}"
+        if (module, name) in _compat_pickle.NAME_MAPPING:
+            module, name = _compat_pickle.NAME_MAPPING[module, name]
+        self.name = f"{_compat_pickle.IMPORT_MAPPING.get(module, module)}.{name}"
         super().__init__(f"{self.name} is not allowed")
 
 
