@@ -59,7 +59,7 @@ OTHERS: dict[str, Box] = {
     f"{SKIMAGE}/text.png": (80, 20, 370, 150),
 }
 
-EASY = Strength((0.7, 1), (0.7, 1.2), 0.15, 8, 0.05, (0.8, 1.2), 0.06, 0.8, 8, (70, 92))
+EASY = Strength((0.55, 1), (0.6, 1.5), 0.25, 14, 0.08, (0.6, 1.35), 0.12, 1.4, 12, (35, 85))
 CLOSE = Strength((0.25, 0.5), (0.45, 0.7), 0.5, 30, 0.12, (0.4, 0.7), 0.2, 2.0, 24, (18, 40))
 BRIGHT = Strength((0.3, 0.6), (0.5, 0.8), 0.5, 30, 0.12, (1.3, 1.7), 0.25, 1.5, 12, (15, 35))
 FAR = Strength((1, 1), (2.6, 4.0), 0.7, 25, 0.1, (0.6, 1.2), 0.2, 1.2, 16, (30, 60), True)
@@ -69,7 +69,8 @@ AFAR = dataclasses.replace(FAR, zoom=(1.8, 2.4), shift=0.3, quality=(60, 80))
 
 # of every instance: (label, strength, how many); of every other photograph: distractors
 DATABASE = (
-    ("easy", EASY, 4),
+    ("easy", EASY, 3),
+    ("easy", AFAR, 1),
     ("hard", CLOSE, 2),
     ("hard", BRIGHT, 1),
     ("hard", FAR, 2),
