@@ -1,0 +1,1 @@
+"""From descriptors to ranked lists: neighbours, expansion, diffusion."""

@@ -1,0 +1,157 @@
+"""Query expansion (AQE) and database-side augmentation (DBA): averages over nearest neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from jaxret import defaults
+from jaxret.errors import UserError
+from jaxret.ranking.inputs import unit_rows
+from jaxret.ranking.knn import Neighbours, others, search
+
+ALPHA = 3.0  # Radenovic et al., TPAMI 2018: sim ** 3
+
+# A query's weights under the names that the database's have.
+QUERY_WEIGHTS = {"none": "uniform", "linear": "gordo", "alpha": "alpha"}
+DATABASE_WEIGHTS = ("gordo", "linear", "uniform", "alpha")
+
+
+def expand_queries(
+    queries: ArrayLike,
+    database: ArrayLike,
+    n: int = defaults.AQE_N,
+    weights: str = "none",
+    alpha: float = ALPHA,
+) -> NDArray[np.float32]:
+    """Average query expansion: the query and its `n` nearest, averaged, L2-normalised.
+
+    Args:
+      queries: [Q, D].
+      database: [N, D].
+      n: neighbours; 0 leaves the queries as they are, more than N takes N.
+      weights: of the r-th neighbour (r = 0 .. n-1) beside the query's 1: "none" 1 (Chum et al.,
+        ICCV 2007), "linear" (n - r) / n, "alpha" max(similarity, 0) ** alpha (Radenovic et al.).
+      alpha: exponent of "alpha".
+
+    Returns:
+      float32 [Q, D], rows L2-normalised.
+
+    Raises:
+      UserError: see `jaxret.ranking.inputs.as_descriptors`; unknown weights; n below 0.
+    """
+    check(n, weights, QUERY_WEIGHTS)
+    database = unit_rows(database, "database")
+    queries = unit_rows(queries, "query", database.shape[1])
+    nearest = search(queries, database, n)
+    return expand(queries, database, nearest, weights, alpha)
+
+
+def augment_database(
+    database: ArrayLike,
+    n: int = defaults.DBA_N,
+    weights: str = "gordo",
+    normalize: bool = True,
+    alpha: float = ALPHA,
+) -> NDArray[np.float32]:
+    """Database-side augmentation: each row and its `n` nearest others, averaged.
+
+    Each row counts itself exactly once, however many duplicates tie with it.
+
+    Args:
+      database: [N, D].
+      n: neighbours beside the row itself; 0 leaves the rows as they are, above N - 1 takes N - 1.
+      weights: of the r-th neighbour (r = 0 .. n-1) beside the row's own 1: "gordo" (n - r) / n
+        (Gordo et al., IJCV 2017, as their release does it), "linear" (n - r) / (n + 1), that is
+        one line through the row itself too, "uniform" 1, "alpha" max(similarity, 0) ** alpha.
+      normalize: L2-normalise the averages. Gordo et al. do not, and rank by inner product: a row
+        with scattered neighbours is short then and ranks lower.
+      alpha: exponent of "alpha".
+
+    Returns:
+      float32 [N, D].
+
+    Raises:
+      UserError: see `jaxret.ranking.inputs.as_descriptors`; unknown weights; n below 0.
+    """
+    check(n, weights, DATABASE_WEIGHTS)
+    database = unit_rows(database, "database")
+    neighbours = others(search(database, database, n + 1))
+    return augment(database, neighbours, weights, normalize, alpha)
+
+
+def expand(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    neighbours: Neighbours,
+    weights: str,
+    alpha: float = ALPHA,
+) -> NDArray[np.float32]:
+    """`expand_queries` over neighbours already known: (similarities, ids), each [Q, n]."""
+    if neighbours[1].shape[1] == 0:
+        return queries
+    average = _weighted_sum(queries, database, neighbours, QUERY_WEIGHTS[weights], alpha)
+    return _unit(average, queries)
+
+
+def augment(
+    database: NDArray[np.float32],
+    neighbours: Neighbours,
+    weights: str,
+    normalize: bool,
+    alpha: float = ALPHA,
+) -> NDArray[np.float32]:
+    """`augment_database` over the lists of each row's others: (similarities, ids), each [N, n]."""
+    if neighbours[1].shape[1] == 0:
+        return database
+    average = _weighted_sum(database, database, neighbours, weights, alpha)
+    if normalize:
+        return _unit(average, database)
+    return average / (1 + _weights(weights, neighbours[0], alpha).sum(axis=1, keepdims=True))
+
+
+def _weighted_sum(
+    rows: NDArray[np.float32],
+    database: NDArray[np.float32],
+    neighbours: Neighbours,
+    weights: str,
+    alpha: float,
+) -> NDArray[np.float32]:
+    """Each row plus its weighted neighbours; one neighbour rank at a time bounds the memory."""
+    sims, ids = neighbours
+    w = _weights(weights, sims, alpha)
+    total = rows.copy()
+    for rank in range(ids.shape[1]):
+        total += w[:, rank : rank + 1] * database[ids[:, rank]]
+    return total
+
+
+def _weights(weights: str, sims: NDArray[np.float32], alpha: float) -> NDArray[np.float32]:
+    """[rows, n] weights of the neighbours beside the row's own 1."""
+    n = sims.shape[1]
+    ranks = np.arange(n, dtype=np.float32)
+    if weights == "alpha":
+        return np.maximum(sims, 0) ** np.float32(alpha)
+    line = {
+        "uniform": np.ones(n, np.float32),
+        "gordo": (n - ranks) / max(n, 1),
+        "linear": (n - ranks) / (n + 1),
+    }[weights]
+    return np.broadcast_to(line.astype(np.float32), sims.shape)
+
+
+def _unit(rows: NDArray[np.float32], fallback: NDArray[np.float32]) -> NDArray[np.float32]:
+    """L2-normalised rows; where opposite vectors have cancelled out, the row before averaging."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    cancelled = lengths < 1e-6
+    return np.where(cancelled, fallback, rows / np.where(cancelled, 1, lengths))
+
+
+def check(n: int, weights: str, known: Collection[str]) -> None:
+    """Refuses unknown weights and an n that is no whole number of neighbours."""
+    if weights not in known:
+        raise UserError(f"Unknown weights {weights!r}. Known: {', '.join(known)}.")
+    if isinstance(n, bool) or int(n) != n or n < 0:
+        raise UserError(f"n is {n}; give a whole number of neighbours, 0 or more.")

@@ -1,0 +1,98 @@
+"""What every ranking function does with the arrays that it is given: check, convert, say.
+
+Descriptors are rows: [N, D] database, [Q, D] queries. A row that is NaN, infinite or zero has no
+direction and would be ranked as if nothing had happened, so it is an error that names the row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from absl import logging
+from numpy.typing import ArrayLike, NDArray
+
+from jaxret.errors import UserError
+
+# Rows whose length is farther from 1 than this are normalised again, and the user is told when
+# the difference is more than half precision explains.
+UNIT_TOLERANCE = 1e-5
+SAID_TOLERANCE = 1e-3
+
+
+def as_descriptors(rows: ArrayLike, what: str, dimension: int | None = None) -> NDArray[np.float32]:
+    """`rows` as a contiguous float32 [N, D] array, without a copy where it already is one.
+
+    Args:
+      rows: NumPy or JAX array of any real dtype, any memory order.
+      what: how messages call it, "database" or "queries".
+      dimension: D that it must have, or None.
+
+    Raises:
+      UserError: not two-dimensional, not real numbers, another D, or a row that is not finite or
+        is zero (the first such row is named).
+    """
+    array = np.asarray(rows)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise UserError(
+            f"The {what} descriptors have shape {array.shape}; give a matrix [rows, dimensions], "
+            "one descriptor a row."
+        )
+    # JAX's bfloat16 has kind "V" in NumPy: let the conversion decide what is a number.
+    if array.dtype.kind in "cSUOMmb":
+        raise UserError(f"The {what} descriptors are of type {array.dtype}; give real numbers.")
+    if dimension is not None and array.shape[1] != dimension:
+        raise UserError(
+            f"The {what} descriptors have {array.shape[1]} dimensions but the database has "
+            f"{dimension}; use descriptors of the same model and whitening."
+        )
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    _refuse_bad_rows(array, what)
+    return array
+
+
+def unit_rows(rows: ArrayLike, what: str, dimension: int | None = None) -> NDArray[np.float32]:
+    """As `as_descriptors`, and L2-normalised; says so where the rows given were not."""
+    array = as_descriptors(rows, what, dimension)
+    unit, lengths = normalised(array)
+    if np.max(np.abs(lengths - 1), initial=0) > SAID_TOLERANCE:
+        logging.warning(
+            "The %s descriptors are not L2-normalised (lengths %.3g to %.3g): normalised here.",
+            what,
+            lengths.min(),
+            lengths.max(),
+        )
+    return unit
+
+
+def normalised(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(`rows` [N, D] at length 1, their lengths [N, 1]); `rows` itself where they have it."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if np.max(np.abs(lengths - 1), initial=0) <= UNIT_TOLERANCE:
+        return rows, lengths
+    return rows / lengths, lengths
+
+
+def positive_integer(value: int, what: str) -> int:
+    """`value` as an int of at least 1.
+
+    Raises:
+      UserError: it is no whole number or below 1.
+    """
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise UserError(f"{what} is {value}; give a whole number of at least 1.")
+    return int(value)
+
+
+def _refuse_bad_rows(array: NDArray[np.float32], what: str, block: int = 65536) -> None:
+    # In blocks, so that a memory-mapped file of any size passes through a bounded buffer.
+    for start in range(0, len(array), block):
+        part = array[start : start + block]
+        peaks = np.abs(part).max(axis=1)
+        bad = np.flatnonzero(~np.isfinite(peaks) | (peaks == 0))
+        if len(bad):
+            row = int(bad[0])
+            fault = "is zero" if peaks[row] == 0 else "holds NaN or infinite values"
+            raise UserError(
+                f"Row {start + row} of the {what} descriptors {fault}; leave that photograph out "
+                "or extract its descriptor again."
+            )

@@ -1,0 +1,260 @@
+"""The study's eight rankings from one set of intermediate results.
+
+    [DBA] -> [AQE] -> global search G or diffusion DFS
+
+Each neighbour search, average and graph is made once and shared by all rankings that need it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from jaxret import defaults
+from jaxret.errors import UserError
+from jaxret.ranking import diffusion, expansion
+from jaxret.ranking.diffusion import DiffusionSettings, JointDiffusion, Rows
+from jaxret.ranking.inputs import normalised, positive_integer, unit_rows
+from jaxret.ranking.knn import Neighbours, best, others, search
+
+RANKINGS = (
+    "G",
+    "G+AQE",
+    "G+DBA",
+    "G+DBA+AQE",
+    "G+DFS",
+    "G+AQE+DFS",
+    "G+DBA+DFS",
+    "G+DBA+AQE+DFS",
+)
+DFS_FORMS = ("joint", "inductive")
+
+
+@dataclass(frozen=True)
+class RankingSettings:
+    """How descriptors become ranked lists; the defaults are the paper's.
+
+    Attributes:
+      aqe_n, aqe_n_with_dba: neighbours of query expansion, alone and over an augmented database.
+      aqe_weights, dba_n, dba_weights, dba_normalize: see `jaxret.ranking.expansion`.
+      dfs: "joint" (queries and database in one graph) or "inductive" (queries unknown beforehand).
+      dfs_rest: order of what diffusion leaves at 0, "global" or "none".
+      kq: database neighbours that a query starts from in the inductive form.
+      diffusion: truncation, kd, gamma, alpha and the stopping rule.
+      block_size: rows a block, None for what the memory allows.
+    """
+
+    aqe_n: int = defaults.AQE_N
+    aqe_n_with_dba: int = defaults.AQE_N_WITH_DBA
+    aqe_weights: str = "none"
+    dba_n: int = defaults.DBA_N
+    dba_weights: str = "gordo"
+    dba_normalize: bool = True
+    dfs: str = "joint"
+    dfs_rest: str = "global"
+    kq: int = defaults.DFS_KQ
+    diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
+    block_size: int | None = None
+
+    def __post_init__(self) -> None:
+        expansion.check(self.aqe_n, self.aqe_weights, expansion.QUERY_WEIGHTS)
+        expansion.check(self.aqe_n_with_dba, self.aqe_weights, expansion.QUERY_WEIGHTS)
+        expansion.check(self.dba_n, self.dba_weights, expansion.DATABASE_WEIGHTS)
+        diffusion.check_rest(self.dfs_rest)
+        positive_integer(self.kq, "kq")
+        if self.dfs not in DFS_FORMS:
+            raise UserError(f"Unknown form of DFS {self.dfs!r}. Known: {', '.join(DFS_FORMS)}.")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One ranking of the whole database for every query.
+
+    Attributes:
+      ids: int32 [Q, N], best first.
+      isolated: queries that diffusion connects with no database row; None without diffusion.
+      seconds: what this ranking took beyond the intermediate results that earlier ones had made.
+    """
+
+    ids: NDArray[np.int32]
+    isolated: int | None
+    seconds: float
+
+
+def rank_all(
+    queries: ArrayLike,
+    database: ArrayLike,
+    rankings: Sequence[str] = RANKINGS,
+    settings: RankingSettings | None = None,
+) -> dict[str, Ranked]:
+    """Every ranking asked for, by name, in the order asked for.
+
+    Args:
+      queries: [Q, D].
+      database: [N, D].
+      rankings: names out of `RANKINGS`.
+      settings: None for the paper's.
+
+    Raises:
+      UserError: see `jaxret.ranking.inputs.as_descriptors`; an unknown ranking.
+    """
+    for name in rankings:
+        if name not in RANKINGS:
+            raise UserError(f"Unknown ranking {name!r}. Known: {', '.join(RANKINGS)}.")
+    settings = settings or RankingSettings()
+    database = unit_rows(database, "database")
+    queries = unit_rows(queries, "query", database.shape[1])
+    if not len(database):
+        raise UserError("The database is empty; give at least one descriptor to rank.")
+    steps = [frozenset(name.split("+")) for name in rankings]
+    searches = _Searches(queries, _Database(database, _list_length(steps, settings), settings))
+    ranked = {}
+    for name, with_steps in zip(rankings, steps, strict=True):
+        started = time.perf_counter()
+        search_in = searches.of("DBA" in with_steps, "AQE" in with_steps)
+        ids, isolated = search_in.diffused if "DFS" in with_steps else (search_in.order[1], None)
+        ranked[name] = Ranked(ids, isolated, time.perf_counter() - started)
+    return ranked
+
+
+def _list_length(steps: Sequence[frozenset[str]], settings: RankingSettings) -> int:
+    """The longest list, itself counted, that a node of the plain database needs."""
+    dba = settings.dba_n + 1 if any("DBA" in with_steps for with_steps in steps) else 1
+    dfs = any("DFS" in with_steps and "DBA" not in with_steps for with_steps in steps)
+    return max(dba, settings.diffusion.list_length if dfs else 1)
+
+
+@dataclass(frozen=True)
+class _Database:
+    """The plain or the augmented database, its neighbour lists and its diffusion."""
+
+    rows: NDArray[np.float32]
+    list_length: int
+    settings: RankingSettings
+
+    @cached_property
+    def nearest(self) -> Neighbours:
+        return search(self.rows, self.rows, self.list_length, self.settings.block_size)
+
+    @cached_property
+    def augmented(self) -> _Database:
+        s = self.settings
+        sims, ids = others(self.nearest)
+        nearest = (sims[:, : s.dba_n], ids[:, : s.dba_n])
+        rows = expansion.augment(self.rows, nearest, s.dba_weights, s.dba_normalize)
+        return _Database(rows, s.diffusion.list_length, s)
+
+    @cached_property
+    def unit(self) -> _Database:
+        """The database for diffusion, whose graph wants cosines."""
+        rows, _ = normalised(self.rows)
+        if rows is self.rows:
+            return self
+        return _Database(rows, self.list_length, self.settings)
+
+    @cached_property
+    def diffused(self) -> Rows:
+        s = self.settings
+        return diffusion.offline(others(self.nearest), s.diffusion, s.block_size)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One form of the queries in one form of the database."""
+
+    queries: NDArray[np.float32]
+    database: _Database
+
+    @property
+    def settings(self) -> RankingSettings:
+        return self.database.settings
+
+    @cached_property
+    def order(self) -> Neighbours:
+        """Global search: the whole database in order for every query, each [Q, N]."""
+        rows = self.database.rows
+        return search(self.queries, rows, len(rows), self.settings.block_size)
+
+    def expanded(self, n: int) -> _Search:
+        sims, ids = self.order
+        nearest = (sims[:, :n], ids[:, :n])
+        weights = self.settings.aqe_weights
+        queries = expansion.expand(self.queries, self.database.rows, nearest, weights)
+        return _Search(queries, self.database)
+
+    @cached_property
+    def diffused(self) -> tuple[NDArray[np.int32], int]:
+        """(ids [Q, N], number of isolated queries)."""
+        if self.database.unit is not self.database:
+            return _Search(self.queries, self.database.unit).diffused
+        s = self.settings
+        if s.dfs == "joint":
+            rows = diffusion.offline(others(self._joint_nearest()), s.diffusion, s.block_size)
+            scores = JointDiffusion.of(rows, len(self.queries)).scores
+        else:
+            sims, ids = self.order
+            nearest = (sims[:, : s.kq], ids[:, : s.kq])
+            scores = diffusion.combine(self.database.diffused, nearest, s.diffusion.gamma)
+        order = self.order[1] if s.dfs_rest == "global" else None
+        ids = diffusion.rank(scores, scores.shape[1], order)[1]
+        return ids, int((~scores.any(axis=1)).sum())
+
+    def _joint_nearest(self) -> Neighbours:
+        """Lists over [queries; database], from the database's own lists and the global search."""
+        count, size = len(self.queries), len(self.database.rows)
+        k = min(count + size, self.settings.diffusion.list_length)
+        among = search(self.queries, self.queries, count, self.settings.block_size)
+        cross = _by_id(self.order)
+        of_queries = best(np.concatenate([_by_id(among), cross], axis=1), k)
+        sims, ids = self.database.nearest
+        sims, columns = best(np.concatenate([cross.T, sims], axis=1), min(k, count + sims.shape[1]))
+        known = np.concatenate(
+            [np.tile(np.arange(count, dtype=np.int32), (size, 1)), ids + count], axis=1
+        )
+        of_database = sims, np.take_along_axis(known, columns, axis=1)
+        return (
+            np.concatenate([of_queries[0], of_database[0]]),
+            np.concatenate([of_queries[1], of_database[1]]),
+        )
+
+
+def _by_id(ranked: Neighbours) -> NDArray[np.float32]:
+    """Similarities [Q, N] in the order of the ids, from a ranking of all N."""
+    sims, ids = ranked
+    unsorted = np.empty_like(sims)
+    np.put_along_axis(unsorted, ids, sims, axis=1)
+    return unsorted
+
+
+@dataclass(frozen=True)
+class _Searches:
+    """The four searches that eight rankings are made of: with DBA or not, with AQE or not."""
+
+    queries: NDArray[np.float32]
+    database: _Database
+
+    def of(self, dba: bool, aqe: bool) -> _Search:
+        if dba:
+            return self._augmented_expanded if aqe else self._augmented
+        return self._expanded if aqe else self._plain
+
+    @cached_property
+    def _plain(self) -> _Search:
+        return _Search(self.queries, self.database)
+
+    @cached_property
+    def _expanded(self) -> _Search:
+        return self._plain.expanded(self.database.settings.aqe_n)
+
+    @cached_property
+    def _augmented(self) -> _Search:
+        return _Search(self.queries, self.database.augmented)
+
+    @cached_property
+    def _augmented_expanded(self) -> _Search:
+        return self._augmented.expanded(self.database.settings.aqe_n_with_dba)

@@ -1,0 +1,94 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxret.errors import UserError
+from jaxret.ranking.knn import best, knn, others
+
+
+def rows(count, dim, seed=0, dtype=np.float32):
+    return np.random.default_rng(seed).normal(size=(count, dim)).astype(dtype)
+
+
+def by_stable_sort(queries, database, k):
+    sims = (queries.astype(np.float64) @ database.astype(np.float64).T).astype(np.float32)
+    ids = np.argsort(-sims, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(sims, ids, axis=1), ids
+
+
+@pytest.mark.parametrize("k", [1, 5, 36, 37, 99])
+def test_equals_a_stable_sort_of_all_products(k):
+    queries, database = rows(11, 9), rows(37, 9, seed=1)
+    sims, ids = knn(queries, database, k)
+    expected_sims, expected_ids = by_stable_sort(queries, database, k)
+    assert sims.dtype == np.float32 and ids.dtype == np.int32
+    np.testing.assert_array_equal(ids, expected_ids)
+    np.testing.assert_array_equal(sims, expected_sims)
+
+
+def test_ties_go_to_the_smaller_id_whatever_the_block():
+    once = rows(40, 33)
+    database = np.concatenate([once, once, once])[np.random.default_rng(1).permutation(120)]
+    queries = rows(100, 33, seed=2)
+    expected = by_stable_sort(queries, database, 50)[1]
+    for block_size in (1, 7, 64, 4096, None):
+        np.testing.assert_array_equal(
+            knn(queries, database, 50, block_size=block_size)[1], expected
+        )
+
+
+def test_identical_rows_come_in_the_order_of_their_ids():
+    _, ids = knn(np.ones((3, 16)), np.ones((500, 16)), 400)
+    np.testing.assert_array_equal(ids, np.tile(np.arange(400), (3, 1)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int32, jnp.bfloat16])
+def test_takes_any_real_type(dtype):
+    queries, database = (8 * rows(5, 6)).astype(dtype), (8 * rows(21, 6, 1)).astype(dtype)
+    expected = by_stable_sort(queries.astype(np.float32), database.astype(np.float32), 21)[1]
+    np.testing.assert_array_equal(knn(queries, database, 21)[1], expected)
+
+
+def test_takes_jax_and_non_contiguous_arrays():
+    queries, database = rows(5, 12), rows(42, 12, seed=1)
+    expected = by_stable_sort(queries[:, ::2], database[::2, ::2], 9)[1]
+    np.testing.assert_array_equal(knn(queries[:, ::2], database[::2, ::2], 9)[1], expected)
+    np.testing.assert_array_equal(
+        knn(jnp.asarray(queries[:, ::2]), jnp.asarray(database[::2, ::2]), 9)[1], expected
+    )
+
+
+def test_one_row_and_no_queries():
+    sims, ids = knn(rows(2, 4), rows(1, 4), 10)
+    assert sims.shape == (2, 1) and not ids.any()
+    sims, ids = knn(np.empty((0, 4)), rows(3, 4), 2)
+    assert sims.shape == ids.shape == (0, 2)
+
+
+def test_negative_and_signed_zero_similarities_are_ordered():
+    sims = np.array([[-0.0, -2.0, 0.0, 3.0, -1.0, 0.0]], np.float32)
+    np.testing.assert_array_equal(best(sims, 6)[1], [[3, 0, 2, 5, 4, 1]])
+
+
+def test_others_leaves_out_each_node_by_its_id():
+    ids = np.array([[1, 0, 2], [0, 1, 2], [0, 1, 3], [3, 2, 1]], np.int32)
+    sims = np.arange(12, dtype=np.float32).reshape(4, 3)
+    kept_sims, kept_ids = others((sims, ids))
+    np.testing.assert_array_equal(kept_ids, [[1, 2], [0, 2], [0, 1], [2, 1]])
+    np.testing.assert_array_equal(kept_sims, [[0, 2], [3, 5], [6, 7], [10, 11]])
+
+
+@pytest.mark.parametrize(
+    ("queries", "database", "k", "says"),
+    [
+        (rows(2, 4), rows(3, 5), 1, "4 dimensions"),
+        (rows(2, 4)[0], rows(3, 4), 1, "shape"),
+        (rows(2, 4), np.empty((0, 4)), 1, "empty"),
+        (rows(2, 4), rows(3, 4), 0, "k is 0"),
+        (rows(2, 4), rows(3, 4), 1.5, "k is 1.5"),
+        (rows(2, 4), rows(3, 4).astype(complex), 1, "real numbers"),
+    ],
+)
+def test_refuses_with_a_sentence(queries, database, k, says):
+    with pytest.raises(UserError, match=says):
+        knn(queries, database, k)

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from jaxret.errors import UserError
+from jaxret.ranking.diffusion import Diffusion, DiffusionSettings, diffuse_jointly
+from jaxret.ranking.expansion import augment_database, expand_queries
+from jaxret.ranking.knn import knn
+from jaxret.ranking.rankings import RANKINGS, RankingSettings, rank_all
+
+
+def unit(count, dim=16, seed=0):
+    x = np.random.default_rng(seed).normal(size=(count, dim))
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def one_at_a_time(name, queries, database, dfs, rest):
+    """The ranking by the public functions, nothing shared."""
+    count = len(database)
+    if "DBA" in name:
+        database = augment_database(database)
+    if "AQE" in name:
+        queries = expand_queries(queries, database, 1 if "DBA" in name else 10)
+    if "DFS" not in name:
+        return knn(queries, database, count)[1]
+    if dfs == "joint":
+        return diffuse_jointly(queries, database, count, truncation=50, kd=12, rest=rest)[1]
+    return Diffusion.fit(database, truncation=50, kd=12).search(queries, count, rest=rest)[1]
+
+
+@pytest.mark.parametrize("dfs", ["joint", "inductive"])
+@pytest.mark.parametrize("rest", ["global", "none"])
+@pytest.mark.parametrize("block_size", [None, 7])
+def test_every_ranking_equals_its_functions_called_alone(dfs, rest, block_size):
+    queries, database = unit(7), unit(150, seed=1)
+    settings = RankingSettings(
+        dfs=dfs, dfs_rest=rest, diffusion=DiffusionSettings(50, 12), block_size=block_size
+    )
+    ranked = rank_all(queries, database, settings=settings)
+    assert tuple(ranked) == RANKINGS
+    for name, result in ranked.items():
+        expected = one_at_a_time(name, queries, database, dfs, rest)
+        np.testing.assert_array_equal(result.ids, expected, err_msg=name)
+        assert (result.isolated is None) == ("DFS" not in name)
+
+
+def test_few_photographs_less_than_every_setting():
+    queries, database = unit(3), unit(5, seed=1)
+    for result in rank_all(queries, database).values():
+        np.testing.assert_array_equal(np.sort(result.ids, axis=1), np.tile(np.arange(5), (3, 1)))
+
+
+def test_augmented_rows_may_keep_their_length():
+    queries, database = unit(7), unit(150, seed=1)
+    settings = RankingSettings(dba_normalize=False, diffusion=DiffusionSettings(50, 12))
+    ranked = rank_all(queries, database, ["G+DBA", "G+DBA+DFS"], settings)
+    short = augment_database(database, normalize=False)
+    np.testing.assert_array_equal(ranked["G+DBA"].ids, knn(queries, short, 150)[1])
+    expected = one_at_a_time("G+DBA+DFS", queries, database, "joint", "global")
+    np.testing.assert_array_equal(ranked["G+DBA+DFS"].ids, expected)
+
+
+def test_counts_queries_that_diffusion_reaches_nothing_from():
+    tight = np.tile(np.eye(4, dtype=np.float32)[:1], (60, 1)) + 0.01 * unit(60, 4)
+    tight /= np.linalg.norm(tight, axis=1, keepdims=True)
+    queries = np.stack([np.array([0.6, 0.8, 0, 0], np.float32), tight[0]])
+    settings = RankingSettings(diffusion=DiffusionSettings(50, 10))
+    assert rank_all(queries, tight, ["G+DFS"], settings)["G+DFS"].isolated == 1
+
+
+def test_refuses_with_a_sentence():
+    with pytest.raises(UserError, match=r"Unknown ranking 'G\+QE'. Known: G, G\+AQE"):
+        rank_all(unit(2), unit(3), ["G+QE"])
+    with pytest.raises(UserError, match="Known: joint, inductive"):
+        RankingSettings(dfs="both")
+    with pytest.raises(UserError, match="Known: global, none"):
+        RankingSettings(dfs_rest="all")
