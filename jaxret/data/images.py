@@ -7,16 +7,26 @@ Conventions:
   before the photograph is turned upright and resized. The public code of the benchmarks does not
   look at EXIF orientation, so their boxes are drawn on the stored pixels. Where a photograph
   carries no orientation, as nearly all of the benchmarks', there is nothing to tell apart.
+- `resize="keep"` keeps the aspect ratio instead: the photograph's longer side becomes S, a cut-out
+  shrinks or grows as its photograph would, and each side is then rounded to a multiple of 32, the
+  stride of the encoders, so that there are few shapes to compile for.
 - Transparent pixels lie on white; an animation counts by its first frame; of 16 bits the upper
   eight are kept; colour profiles are not applied (nor does torchvision).
 """
 
 import io
+import math
+from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
 
 from jaxret.errors import UserError
+
+RESIZES = ("square", "keep")
+DECODERS = ("pil", "simplejpeg")
+SIDE_MULTIPLE = 32
 
 WHITE = (255, 255, 255, 255)
 ORIENTATION_TAG = 0x0112
@@ -60,16 +70,21 @@ def decode(encoded: bytes, name: str) -> Image.Image:
 def to_pixels(
     encoded: bytes,
     name: str,
-    image_size: int | tuple[int, int],
+    image_size: int,
     box: tuple[float, float, float, float] | None = None,
+    resize: str = "square",
+    decoder: str = "pil",
 ) -> np.ndarray:
     """Decode, cut to the box, turn upright, resize.
 
     Args:
         encoded: the bytes of the file.
         name: for the error message.
-        image_size: S, or height and width.
+        image_size: S in pixels.
         box: x1, y1, x2, y2 in stored pixels, or None for the whole photograph.
+        resize: "square" to S x S, or "keep" the aspect ratio (see the conventions above).
+        decoder: "pil", or "simplejpeg" for JPEGs: the same pixels a little faster, and a JPEG that
+            is damaged in its middle is refused, where PIL shows grey.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -77,12 +92,41 @@ def to_pixels(
     Raises:
         BadImage: not a readable photograph, or the box lies outside of it.
     """
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    stored, orientation = _open(encoded, name)
+    stored, orientation = _open(encoded, name, decoder)
+    longer = max(stored.size)
     if box is not None:
         stored = stored.crop(pixel_box(box, stored.size, name))
     image = _upright(_to_rgb(stored, name), orientation)
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    size = (image_size, image_size)
+    if resize == "keep":
+        size = kept_size(image.size, image_size / longer)
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+
+
+def kept_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Width and height times `scale`, to the nearest multiples of 32 and not below 32.
+
+    >>> kept_size((1024, 683), 724 / 1024)
+    (736, 480)
+    """
+    width, height = (
+        max(1, math.floor(side * scale / SIDE_MULTIPLE + 0.5)) * SIDE_MULTIPLE for side in size
+    )
+    return width, height
+
+
+def sizes_at(image_size: int, scales: Sequence[float] = (1.0, 2**-0.5, 0.5)) -> tuple[int, ...]:
+    """S for each scale of a multi-scale descriptor, which adds up one of each size.
+
+    The default scales are those of cirtorch's `--multiscale '[1, 1/2**(1/2), 1/2]'`.
+    """
+    return tuple(max(1, round(image_size * scale)) for scale in scales)
+
+
+def orientation_and_size(encoded: bytes, name: str) -> tuple[int, tuple[int, int]]:
+    """EXIF orientation, and width and height as stored. Raises `BadImage`."""
+    stored, orientation = _open(encoded, name)
+    return orientation, stored.size
 
 
 def pixel_box(
@@ -102,21 +146,36 @@ def pixel_box(
     return left, top, max(min(x2, width), left + 1), max(min(y2, height), top + 1)
 
 
-def _open(encoded: bytes, name: str) -> tuple[Image.Image, int]:
+def _open(encoded: bytes, name: str, decoder: str = "pil") -> tuple[Image.Image, int]:
     """The first frame as stored, fully decoded, and its EXIF orientation."""
     if not encoded:
         raise BadImage(name, "the file is empty")
+    faster = _simplejpeg() if decoder == "simplejpeg" else None
     stream = io.BytesIO(encoded)
     try:
         image = Image.open(stream)
+        if faster and image.format == "JPEG" and image.mode == "RGB":
+            pixels = faster.decode_jpeg(encoded, "RGB", strict=True)
+            return Image.fromarray(pixels), _orientation(image)
         image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImage(name, "it would unpack to more pixels than a photograph has") from error
     except Image.UnidentifiedImageError as error:
         raise BadImage(name, "it is no picture of a known format") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and a dozen more
-        raise BadImage(name, f"it does not decode ({error})") from error
+        reason = " ".join(str(error).split())
+        raise BadImage(name, f"it does not decode ({reason})") from error
     return image, _orientation(image)
+
+
+def _simplejpeg() -> ModuleType:
+    try:
+        import simplejpeg
+    except ImportError as error:
+        raise UserError(
+            "The decoder simplejpeg is not installed: pip install simplejpeg, or decode by PIL."
+        ) from error
+    return simplejpeg
 
 
 def _orientation(image: Image.Image) -> int:

@@ -3,6 +3,10 @@
 Workers are threads: PIL decodes and resizes without holding the interpreter's lock, so threads
 keep all cores busy, pass arrays without copying them between processes, and do not fork a process
 in which JAX runs.
+
+Photographs of one shape share a batch. With resize="square" there is one shape, so batches are in
+the order asked for; with "keep" a batch is full when B photographs of its shape are, and results
+are put in order by `Batch.indices`.
 """
 
 import collections
@@ -14,7 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxret.data.dataset import Split
-from jaxret.data.images import BadImage, to_pixels
+from jaxret.data.images import DECODERS, RESIZES, BadImage, to_pixels
+
+ON_BAD = ("fail", "skip")
+WAITING_BATCHES = 8  # bounds the memory of photographs whose shape is rare
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,10 @@ def batches(
     workers: int | None = 0,
     on_bad: str = "fail",
     bad: list[tuple[str, str]] | None = None,
+    resize: str = "square",
+    decoder: str = "pil",
 ) -> Iterator[Batch]:
-    """Batches of `split` in the order of `indices`; only the last may count fewer than B.
+    """Batches of `split` in the order of `indices`; only the last of a shape may hold fewer than B.
 
     Args:
         split: the photographs.
@@ -62,39 +71,63 @@ def batches(
         workers: threads that decode ahead; 0 decodes in the caller's thread, None is one a core.
         on_bad: "fail" raises the `BadImage`; "skip" leaves the photograph out.
         bad: where (name, sentence) of what was left out is appended, in order.
+        resize: "square", or "keep" the aspect ratio; see `images`.
+        decoder: "pil" or "simplejpeg"; see `images.to_pixels`.
 
     Raises:
         BadImage: an unreadable photograph, with on_bad="fail".
     """
-    if on_bad not in ("fail", "skip"):
-        raise ValueError(f"on_bad is 'fail' or 'skip', not {on_bad!r}.")
-    threads = usable_cores() if workers is None else workers
-    wanted = range(len(split)) if indices is None else indices
+    for value, known in ((on_bad, ON_BAD), (resize, RESIZES), (decoder, DECODERS)):
+        if value not in known:
+            raise ValueError(f"{value!r} is not one of {', '.join(known)}.")
 
     def load(index: int) -> np.ndarray:
         box = split.boxes[index] if crop else None
-        return to_pixels(split.read(index), split.names[index], image_size, box)
+        name = split.names[index]
+        return to_pixels(split.read(index), name, image_size, box, resize, decoder)
 
-    images: list[np.ndarray] = []
-    found: list[int] = []
+    threads = usable_cores() if workers is None else workers
+    wanted = range(len(split)) if indices is None else indices
+    waiting = _ByShape(batch_size)
     for index, future in _ahead(load, wanted, threads, window=batch_size + 2 * threads):
         try:
-            images.append(future.result())
+            image = future.result()
         except BadImage as error:
             if on_bad == "fail":
                 raise
             if bad is not None:
                 bad.append((error.name, str(error)))
             continue
-        found.append(index)
-        if len(found) == batch_size:
-            yield _batch(images, found, batch_size)
-            images, found = [], []
-    if found:
-        yield _batch(images, found, batch_size)
+        yield from waiting.add(index, image)
+    yield from waiting.rest()
 
 
-def _batch(images: list[np.ndarray], indices: list[int], batch_size: int) -> Batch:
+class _ByShape:
+    """Photographs that wait for others of their shape."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._groups: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
+
+    def add(self, index: int, image: np.ndarray) -> Iterator[Batch]:
+        """The batch that this photograph fills, or the largest one when too many wait."""
+        group = self._groups.setdefault(image.shape, [])
+        group.append((index, image))
+        if len(group) == self._batch_size:
+            yield self._take(image.shape)
+        elif sum(map(len, self._groups.values())) > WAITING_BATCHES * self._batch_size:
+            yield self._take(max(self._groups, key=lambda shape: len(self._groups[shape])))
+
+    def rest(self) -> Iterator[Batch]:
+        for shape in list(self._groups):
+            yield self._take(shape)
+
+    def _take(self, shape: tuple[int, ...]) -> Batch:
+        indices, images = zip(*self._groups.pop(shape), strict=True)
+        return _batch(images, indices, self._batch_size)
+
+
+def _batch(images: Sequence[np.ndarray], indices: Sequence[int], batch_size: int) -> Batch:
     whole = np.zeros((batch_size, *images[0].shape), np.uint8)
     np.stack(images, out=whole[: len(images)])
     return Batch(whole, np.asarray(indices, np.int64))

@@ -93,10 +93,6 @@ def test_one_pixel_is_a_photograph():
     assert (pixels == (9, 80, 200)).all() and pixels.shape == (7, 7, 3)
 
 
-def test_height_and_width_may_differ():
-    assert to_pixels(encode(noise(20, 10)), "x", (12, 30)).shape == (12, 30, 3)
-
-
 def test_bad_image_travels_between_processes():
     error = pickle.loads(pickle.dumps(BadImage("a.jpg", "the file is empty")))
     assert (error.name, error.reason) == ("a.jpg", "the file is empty")
