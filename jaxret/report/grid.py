@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from jaxret.report.paper import Dim, is_unreadable, paper_value
-from jaxret.report.results import Results
+from jaxret.report.results import Results, number
 
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 NOT_RUN = "not run"
@@ -38,6 +38,7 @@ class Cell:
       paper: percent as printed; None where the paper has none.
       unreadable: the paper has one, which cannot be read.
       gap: why ours is missing.
+      dim: of ours.
       isolated: queries that diffusion could not reach from, where counted.
       best, best_paper: whether ours, the paper's, is the best of its column.
     """
@@ -47,7 +48,7 @@ class Cell:
     paper: float | None = None
     unreadable: bool = False
     gap: str = ""
-    queries: int | None = None
+    dim: Dim | None = None
     isolated: int | None = None
     best: bool = False
     best_paper: bool = False
@@ -161,8 +162,8 @@ def make_cell(results: Results, address: Address, figure: dict | None) -> Cell:
         address.metric,
     )
     cell = Cell(address, paper=paper_value(*where), unreadable=is_unreadable(*where))
-    value = None if figure is None else figure.get(address.metric)
-    if figure is None or value is None or value != value:
+    value = None if figure is None else number(figure.get(address.metric))
+    if figure is None or value is None:
         reason = results.gap(
             model=address.model,
             dataset=address.dataset,
@@ -173,8 +174,8 @@ def make_cell(results: Results, address: Address, figure: dict | None) -> Cell:
         return replace(cell, gap=reason or (NOT_RUN if figure is None else NO_POSITIVES))
     return replace(
         cell,
-        ours=float(value),
-        queries=figure.get("queries"),
+        ours=value,
+        dim=figure["dim"],
         isolated=figure.get("isolated_queries"),
     )
 

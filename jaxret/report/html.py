@@ -6,11 +6,14 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from jaxret.report import panels
+from jaxret.report.charts import dimension_curves, ranking_bars
+from jaxret.report.comparison import comparisons
 from jaxret.report.grid import DASH, Cell, signed
 from jaxret.report.layouts import headlines, precisions, tables
 from jaxret.report.pictures import Sheet
+from jaxret.report.queries import query_profiles, query_tables
 from jaxret.report.results import Results
+from jaxret.report.summary import key_numbers, timings
 from jaxret.report.tables import footnotes, one_line, slug
 from jaxret.report.words import GLOSSARY, PROTOCOL_WORDS, RANKING_WORDS
 
@@ -20,22 +23,22 @@ _PICTURES_LIMIT = 3_800_000  # the rest is tables and plots
 
 def page(results: Results, sheets: Sequence[Sheet] = ()) -> str:
     """The whole report.html."""
-    shown = _within_limit(sheets)
+    shown, made = _within_limit(sheets), tables(results)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             results=results,
             title=one_line(results.name()),
-            key=panels.key_numbers(results),
-            tables=tables(results),
+            key=key_numbers(results, made),
+            tables=made,
             precisions=[] if results.suite else precisions(results),
-            bars=panels.ranking_bars(results),
-            curves=panels.dimension_curves(results),
-            profiles=panels.query_profiles(results),
-            queries=panels.query_table(results),
-            comparisons=panels.comparisons(results),
-            timings=panels.timings(results),
+            bars=ranking_bars(results),
+            curves=dimension_curves(results),
+            profiles=query_profiles(results),
+            queries=query_tables(results),
+            comparisons=comparisons(results),
+            timings=timings(results),
             sheets=shown,
             sheets_left_out=len(sheets) - len(shown),
             used=_used_words(results),

@@ -1,6 +1,7 @@
 """Which figure stands in which row and column: the tables of a run, and those of the paper."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 
 from jaxret.report import paper
 from jaxret.report.grid import Address, Cell, Column, Row, Table, make_cell, mark_best
@@ -8,7 +9,6 @@ from jaxret.report.paper import CLASSIC, PAPER_DIM, Dim
 from jaxret.report.results import METRICS, Results
 
 METRIC_NAMES = {"map": "mAP", "mp@1": "mP@1", "mp@5": "mP@5", "mp@10": "mP@10"}
-PROTOCOLS = ("easy", "medium", "hard", CLASSIC)
 PERCENT = "in percent, higher is better"
 
 
@@ -32,10 +32,9 @@ def precisions(results: Results) -> list[Table]:
 
 
 def _headline(results: Results, dataset: str, metrics: tuple[str, ...] = ("map",)) -> Table:
-    figures = list(results.select(dataset=dataset))
-    variants = list(dict.fromkeys((figure["model"], figure["dim"]) for figure in figures))
-    rankings = dict.fromkeys(figure["ranking"] for figure in figures)
-    protocols = _in_order(PROTOCOLS, (figure["protocol"] for figure in figures))
+    variants, protocols = results.variants(dataset), results.protocols(dataset)
+    rankings = dict.fromkeys(figure["ranking"] for figure in results.select(dataset=dataset))
+    cell = _finder(results)
     plain = metrics == ("map",)
     columns = [
         Column(METRIC_NAMES[metric], protocol)
@@ -48,7 +47,7 @@ def _headline(results: Results, dataset: str, metrics: tuple[str, ...] = ("map",
         Row(
             ranking,
             tuple(
-                _cell(results, model, dataset, dim, ranking, protocol, metric)
+                cell(Address(model, dataset, dim, ranking, protocol, metric))
                 for protocol in protocols
                 for metric in metrics
             ),
@@ -135,15 +134,16 @@ def _paper_layout(
 ) -> Table:
     """Sections are the paper's datasets, rows its methods, then ours beyond them."""
     datasets = paper.axis(number, "dataset")
-    ours = (figure["model"] for figure in results.figures if figure["dataset"] in datasets)
+    models = dict.fromkeys((*paper.axis(number, "model"), *_own_models(results, number)))
+    cell = _finder(results, any_dim=number != 3)
     rows = [
         Row(
             model,
-            tuple(_cell(results, model, dataset, *address(place)) for place in range(len(columns))),
+            tuple(cell(Address(model, dataset, *address(place))) for place in range(len(columns))),
             section=dataset,
         )
         for dataset in datasets
-        for model in _in_order(paper.axis(number, "model"), ours, keep_all=True)
+        for model in models
     ]
     titles = {
         1: "Table 1: eight ways of ranking",
@@ -151,19 +151,49 @@ def _paper_layout(
         3: "Table 3: how many dimensions",
     }
     table = Table(f"table{number}", titles[number], caption, "method", tuple(columns), tuple(rows))
-    return mark_best(table, within_sections=True)
+    return mark_best(replace(table, footnotes=_other_dims(table)), within_sections=True)
 
 
-def _cell(
-    results: Results, model: str, dataset: str, dim: Dim, ranking: str, protocol: str, metric: str
-) -> Cell:
-    keys = {"model": model, "dataset": dataset, "ranking": ranking, "protocol": protocol}
-    figure = next(results.select(**keys, dim=dim), None)
-    return make_cell(results, Address(model, dataset, dim, ranking, protocol, metric), figure)
+def _other_dims(table: Table) -> tuple[str, ...]:
+    """Says which figures are not at the paper's dimension, though the table is."""
+    others = {
+        (cell.address.dataset, cell.dim): None
+        for cell in table.cells()
+        if cell.dim is not None and cell.dim != cell.address.dim
+    }
+    listed = ", ".join(f"{dataset} at {dim}" for dataset, dim in others)
+    return (f"Ours are not at {PAPER_DIM} dimensions: {listed}.",) if others else ()
 
 
-def _in_order(known: Iterable[str], found: Iterable[str], keep_all: bool = False) -> list[str]:
-    """The known values that were found (or all of them), then the rest as they came."""
-    found = dict.fromkeys(found)
-    first = [one for one in known if keep_all or one in found]
-    return first + [one for one in found if one not in first]
+def _own_models(results: Results, number: int) -> list[str]:
+    """Models with figures of a table's kind, the paper's among them."""
+    kinds: dict[int, Callable[[dict], bool]] = {
+        1: lambda figure: figure["dim"] != "true",
+        2: lambda figure: figure["dim"] != "true" and figure["ranking"] == "G",
+        3: lambda figure: figure["dim"] != PAPER_DIM and figure["ranking"] == "G",
+    }
+    datasets = paper.axis(number, "dataset")
+    figures = (figure for figure in results.figures if figure["dataset"] in datasets)
+    return [figure["model"] for figure in figures if kinds[number](figure)]
+
+
+def _finder(results: Results, any_dim: bool = False) -> Callable[[Address], Cell]:
+    """Gives the cell of an address; the figures are put in order once.
+
+    With `any_dim` a figure of another dimension stands in where the right one is missing: a small
+    database cannot be whitened to the paper's.
+    """
+    keys = ("model", "dataset", "ranking", "protocol")
+    exact, near = {}, {}
+    for figure in results.figures:
+        place = tuple(figure[key] for key in keys)
+        exact[*place, figure["dim"]] = figure
+        if any_dim and figure["dim"] != "true":
+            near.setdefault(place, figure)
+
+    def cell(address: Address) -> Cell:
+        place = tuple(getattr(address, key) for key in keys)
+        figure = exact.get((*place, address.dim)) or near.get(place)
+        return make_cell(results, address, figure)
+
+    return cell

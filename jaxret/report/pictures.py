@@ -217,5 +217,5 @@ def _draw_box(image: Image.Image, box: Box, scale: float) -> None:
     if x2 - x1 < 2 or y2 - y1 < 2:
         return
     draw = ImageDraw.Draw(image)
-    draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=(20, 20, 20), width=4)
-    draw.rectangle((x1, y1, x2, y2), outline=BOX_COLOUR, width=2)
+    draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=(20, 20, 20), width=6)
+    draw.rectangle((x1, y1, x2, y2), outline=BOX_COLOUR, width=4)

@@ -38,7 +38,7 @@ _RC: dict[str, Any] = {
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "legend.frameon": False,
-    "legend.fontsize": 8,
+    "legend.fontsize": 9,
 }
 
 
@@ -71,14 +71,16 @@ class Curve:
 def bars(title: str, labels: Sequence[str], series: Sequence[Bars]) -> Plot:
     """Horizontal bars from 0 to 100 %, the value beside each, diamonds for the paper's."""
     thick = 0.8 / len(series)
-    height = 0.9 + 0.26 * len(labels) * max(1, len(series) * 0.62) + 0.2 * (len(series) > 1)
+    height = 0.9 + 0.26 * len(labels) * max(1, len(series) * 0.66) + 0.2 * (len(series) > 1)
     with _panel(title, height) as (axes, plot):
-        for place, one in enumerate(series):
-            where = [i + (place - (len(series) - 1) / 2) * thick for i in range(len(labels))]
+        offsets = [(place - (len(series) - 1) / 2) * thick for place in range(len(series))]
+        rows = [[row + offset for row in range(len(labels))] for offset in offsets]
+        for place, (one, where) in enumerate(zip(series, rows, strict=True)):
+            name = _short(one.name) if len(series) > 1 else "ours"
             lengths = [value or 0.0 for value in one.values]
-            axes.barh(where, lengths, 0.9 * thick, color=_colour(place), label=_short(one.name))
-            _write_values(axes, where, one.values, inside=thick > 0.2)
-            _mark_paper(axes, where, one.paper, label=place == 0)
+            axes.barh(where, lengths, 0.9 * thick, color=_colour(place), label=name)
+            _write_values(axes, where, one, size=9 if len(series) == 1 else 7.5)
+        marked = _mark_paper(axes, rows, series)
         axes.set_yticks(range(len(labels)), [_short(label) for label in labels])
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.invert_yaxis()
@@ -86,7 +88,7 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Bars]) -> Plot:
         axes.grid(axis="x", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.set_xlabel("mAP, percent")
-        if len(series) > 1 or any(v is not None for one in series for v in one.paper):
+        if len(series) > 1 or marked:
             _legend(axes)
     return plot(f"Bars of mAP by ranking: {title}.")
 
@@ -121,11 +123,11 @@ def query_profile(title: str, profiles: Sequence[tuple[str, Sequence[float]]]) -
             if place == 0:
                 axes.stairs(ordered, edges, fill=True, alpha=0.35, color=_colour(0), label=name)
             else:
-                axes.stairs(
-                    ordered, edges, color=_colour(place), linewidth=1.8, baseline=None, label=name
-                )
+                style: dict[str, Any] = {"linewidth": 1.8, "baseline": None, "clip_on": False}
+                axes.stairs(ordered, edges, color=_colour(place), label=name, **style)
             axes.set_xlim(0, max(1, len(ordered)))
         axes.set_ylim(0, 100)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("queries, worst to best")
         axes.set_ylabel("AP, percent")
         axes.grid(axis="y", linewidth=0.6)
@@ -170,32 +172,33 @@ def training_curve(
     return plot(f"{ylabel} over training steps: {title}.")
 
 
-def _write_values(axes: Any, where: list[float], values: Sequence, inside: bool) -> None:
-    """The number at the end of its bar: within it where there is room, else beside it."""
-    if not inside:
-        return
-    for y, value in zip(where, values, strict=True):
+def _write_values(axes: Any, where: list[float], bars: Bars, size: float) -> None:
+    """The number at the foot of its bar, clear of the marks at its end; beside a short bar."""
+    paper = bars.paper or [None] * len(where)
+    for y, value, theirs in zip(where, bars.values, paper, strict=True):
+        style = {"va": "center_baseline", "fontsize": size}
         if value is None:
-            axes.text(1, y, "not run", va="center", fontsize=8, color=MUTED)
-        elif value > 25:
-            axes.text(value - 1.2, y, f"{value:.1f}", va="center", ha="right", color=PAGE)
+            axes.text(1.5, y, "not run", color=MUTED, **style)
+        elif value > 18:
+            axes.text(1.5, y, f"{value:.1f}", color=PAGE, **style)
         else:
-            axes.text(value + 1.2, y, f"{value:.1f}", va="center", color=INK)
+            beside = max(value, 0 if theirs is None else theirs + 2.5)
+            axes.text(beside + 1.5, y, f"{value:.1f}", color=INK, **style)
 
 
-def _mark_paper(axes: Any, where: list[float], paper: Sequence, label: bool) -> None:
-    marks = [(value, y) for value, y in zip(paper, where, strict=False) if value is not None]
+def _mark_paper(axes: Any, rows: list[list[float]], series: Sequence[Bars]) -> bool:
+    """A diamond at each figure of the paper; whether there was any."""
+    marks = [
+        (value, y)
+        for one, where in zip(series, rows, strict=True)
+        for value, y in zip(one.paper, where, strict=False)
+        if value is not None
+    ]
     if marks:
-        axes.scatter(
-            *zip(*marks, strict=True),
-            marker="D",
-            s=28,
-            facecolor=PAGE,
-            edgecolor=INK,
-            linewidth=1.2,
-            zorder=3,
-            label="the paper's" if label else None,
-        )
+        style: dict[str, Any] = {"marker": "D", "s": 28, "linewidth": 1.2, "zorder": 3}
+        style |= {"facecolor": PAGE, "edgecolor": INK, "clip_on": False}
+        axes.scatter(*zip(*marks, strict=True), label="the paper's", **style)
+    return bool(marks)
 
 
 def _legend(axes: Any) -> None:

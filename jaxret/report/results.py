@@ -17,6 +17,9 @@ from typing import Any
 
 FORMAT = 1  # of results.json; raised when a reader of the old form would misread the new one
 METRICS = ("map", "mp@1", "mp@5", "mp@10")
+PROTOCOLS = ("easy", "medium", "hard", "classic")  # in the order of reports
+
+Variant = tuple[str, int | str]  # a model and its dimension
 
 
 @dataclass
@@ -62,6 +65,22 @@ class Results:
         """The values that the figures take under a key, each once, in order of appearance."""
         return list(dict.fromkeys(figure[key] for figure in self.figures))
 
+    def variants(self, dataset: str) -> list[Variant]:
+        """The models with their dimensions that have figures on a dataset, as they came."""
+        figures = self.select(dataset=dataset)
+        return list(dict.fromkeys((figure["model"], figure["dim"]) for figure in figures))
+
+    def protocols(self, dataset: str) -> list[str]:
+        """The protocols of a dataset in the order of reports, unknown ones last."""
+        found = dict.fromkeys(figure["protocol"] for figure in self.select(dataset=dataset))
+        known = [protocol for protocol in PROTOCOLS if protocol in found]
+        return known + [protocol for protocol in found if protocol not in PROTOCOLS]
+
+    def main_protocol(self, dataset: str) -> str:
+        """The one that a single number is quoted for: medium where there is one."""
+        found = self.protocols(dataset)
+        return "medium" if "medium" in found else found[0]
+
     def gap(self, **cell: Any) -> str:
         """Why a cell was not run; an empty string where nothing is known."""
         for gap in self.gaps:
@@ -103,6 +122,11 @@ class Results:
         from jaxret.report.html import fragment
 
         return fragment(self)
+
+
+def number(value: Any) -> float | None:
+    """A float, or None for what is None or NaN."""
+    return None if value is None or value != value else float(value)
 
 
 def _same(have: Any, wanted: Any) -> bool:

@@ -44,9 +44,7 @@ def isolated_note(table: Table) -> str:
     for cell in table.cells():
         ranking = cell.address.ranking
         worst[ranking] = max(cell.isolated or 0, worst.get(ranking, 0))
-    listed = ", ".join(
-        f"{count} of them with {ranking}" for ranking, count in worst.items() if count
-    )
+    listed = ", ".join(f"{count} with {ranking}" for ranking, count in worst.items() if count)
     return (
         f"Isolated queries ({listed}): no photograph has them among its nearest neighbours, so "
         "diffusion reaches nothing from them."
@@ -63,33 +61,36 @@ def terminal_report(results: Results) -> str:
 
 def to_text(table: Table) -> str:
     """Aligned columns; where the paper has figures, its line and the difference under ours."""
+    pad = " " * (1 + any(cell.isolated for cell in table.cells()))  # room for ° and *
     body: list[list[str]] = []
     for section, rows in table.sections():
         if section:
             body.append([one_line(section)])
         for row in rows:
-            body += _text_lines(table, row)
-    head = [["", *(c.group for c in table.columns)]] if any(g for g, _ in table.groups()) else []
-    head.append([table.corner, *(column.name for column in table.columns)])
+            body += _text_lines(table, row, pad)
+    head = [[table.corner, *(column.name + pad for column in table.columns)]]
+    if any(group for group, _ in table.groups()):
+        head.insert(0, ["", *(column.group + pad for column in table.columns)])
     parts = [one_line(table.title), table.caption + " * best of its column.", ""]
     parts += _align(head, body)
     notes = footnotes(table)
     return "\n".join([*parts, *([""] if notes else []), *notes]) + "\n"
 
 
-def _text_lines(table: Table, row: Row) -> list[list[str]]:
+def _text_lines(table: Table, row: Row, pad: str) -> list[list[str]]:
     label = one_line(row.label)
-    lines = [[label, *(_text_cell(table, cell) for cell in row.cells)]]
+    lines = [[label, *(_text_cell(table, cell, pad) for cell in row.cells)]]
     if any(cell.has_paper for cell in row.cells):
-        lines.append(["  paper", *((cell.paper_text or DASH) + " " for cell in row.cells)])
-        lines.append(["  difference", *(cell.difference_text + " " for cell in row.cells)])
+        lines.append(["  paper", *((cell.paper_text or DASH) + pad for cell in row.cells)])
+        lines.append(["  difference", *(cell.difference_text + pad for cell in row.cells)])
     return lines
 
 
-def _text_cell(table: Table, cell: Cell) -> str:
+def _text_cell(table: Table, cell: Cell, pad: str) -> str:
     if cell.ours is None:
-        return table.mark(cell) + " "
-    return cell.ours_text + ("°" if cell.isolated else "") + ("*" if cell.best else " ")
+        return table.mark(cell) + pad
+    marks = ("°" if cell.isolated else "") + ("*" if cell.best else "")
+    return cell.ours_text + marks.ljust(len(pad))
 
 
 def _align(head: list[list[str]], body: list[list[str]]) -> list[str]:
@@ -102,8 +103,7 @@ def _align(head: list[list[str]], body: list[list[str]]) -> list[str]:
         return "  ".join(cells).rstrip()
 
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    head_lines = [aligned([line[0], *(name + " " for name in line[1:])]) for line in head]
-    return [*head_lines, rule, *(aligned(line) for line in body)]
+    return [*map(aligned, head), rule, *map(aligned, body)]
 
 
 # Markdown

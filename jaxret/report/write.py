@@ -1,10 +1,12 @@
 """The files of a report, each written whole or not at all."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jaxret.artifacts import write_text
 from jaxret.report import html, latex
+from jaxret.report.comparison import compare_models
 from jaxret.report.layouts import precisions, tables
 from jaxret.report.pictures import Sheet
 from jaxret.report.results import Results
@@ -25,6 +27,8 @@ def write_report(
     Raises:
       UserError: the workdir cannot be written or its disk is full.
     """
+    if not results.comparisons:
+        results = replace(results, comparisons=compare_models(results))
     texts = {
         "results.json": results.to_json(),
         "results.csv": to_csv(results),
