@@ -1,0 +1,51 @@
+"""From a checkpoint file to a folder of converted weights, whole or not at all."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxret.convert.port import port
+from jaxret.convert.reading import Checkpoint, read_checkpoint
+from jaxret.convert.report import ConversionReport
+from jaxret.models.registry import ModelSpec
+from jaxret.models.weights import Provenance, check_target, save
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert_file` did."""
+
+    report: ConversionReport
+    provenance: Provenance
+    form: str  # of the file, as the reader names it
+
+
+def convert_file(model: str | ModelSpec, source: str | Path, output: str | Path) -> Conversion:
+    """Reads `source`, ports it strictly onto `model`, writes `output`.
+
+    Raises:
+        UserError: The file cannot be read, is not of this model, or the output cannot be
+            replaced. Nothing is left at `output` then.
+    """
+    check_target(Path(output))
+    checkpoint = read_checkpoint(source)
+    encoder, report = port(model, checkpoint.tensors)
+    provenance = save(encoder, Path(output), Path(source).name, source_sha256(checkpoint))
+    return Conversion(report, provenance, checkpoint.form)
+
+
+def source_sha256(checkpoint: Checkpoint) -> str:
+    """Of the file; of a TensorFlow checkpoint's .index and .data files, one after the other."""
+    path = Path(checkpoint.path)
+    files = [path]
+    if checkpoint.form == "tensorflow":
+        prefix = path.with_suffix("") if path.suffix == ".index" else path
+        folder = sorted(prefix.parent.iterdir())
+        files = [file for file in folder if file.name.startswith(f"{prefix.name}.data-")]
+        files.insert(0, prefix.parent / f"{prefix.name}.index")
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()

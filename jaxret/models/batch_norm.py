@@ -1,0 +1,105 @@
+"""Recalibration: a pass over the photographs that moves the running statistics of BN layers.
+
+Equal to `model.train()` and a forward pass over the batches in PyTorch, with no gradient: each
+batch is normalised by its own statistics, and every layer's running statistics move towards them,
+
+    new = (1 - momentum) * old + momentum * batch,
+
+with the unbiased variance of the batch. `momentum=None` is PyTorch's cumulative average: batch t
+(from 1) has the weight 1 / t, so the old statistics are forgotten.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxret.defaults import BN_MOMENTUM
+from jaxret.errors import UserError
+from jaxret.models.encoder import Encoder, Variables, check_images, network, normalize_pixels
+from jaxret.models.registry import ModelSpec
+
+
+def recalibrate(
+    encoder: Encoder,
+    batches: Iterable[Any],
+    momentum: float | None = BN_MOMENTUM,
+    place: Callable[[np.ndarray], Any] = jnp.asarray,
+) -> Encoder:
+    """A new encoder with recalibrated statistics; the given one stays as it was.
+
+    Args:
+        encoder: Not folded: folding has used its statistics up.
+        batches: uint8 [B, H, W, 3] each, in order; or pairs (images, n) of which only the first n
+            images count and the rest is padding. A smaller last batch is padded here, so that
+            one compiled function serves all.
+        momentum: Share of a batch in the new statistics; None for the cumulative average.
+        place: Puts a host array ([B, ...]) onto the devices, e.g. sharded along the first axis:
+            the statistics are those of the whole batch, on however many devices it lies.
+
+    Raises:
+        UserError: The encoder is folded, the momentum is outside [0, 1], or there is no batch.
+    """
+    _check(encoder, momentum)
+    if not encoder.spec.has_batch_norm:
+        return encoder
+    stats, seen, size = encoder.variables["batch_stats"], 0, 0
+    for batch in batches:
+        images, valid = batch if isinstance(batch, tuple) else (batch, len(batch))
+        check_images(images)
+        if valid == 0:
+            continue
+        size = max(size, len(images))
+        images, mask = _padded(images, valid, size)
+        seen += 1
+        rate = 1 / seen if momentum is None else momentum
+        variables = {"params": encoder.variables["params"], "batch_stats": stats}
+        stats = step(encoder.spec, variables, place(images), place(mask), np.float32(rate))
+    if seen == 0:
+        raise UserError("Recalibration needs at least one image, but the batches held none.")
+    return replace(encoder, variables={**encoder.variables, "batch_stats": stats})
+
+
+@partial(jax.jit, static_argnames="spec")
+def step(
+    spec: ModelSpec,
+    variables: Variables,
+    images: jax.Array,
+    mask: jax.Array,
+    rate: jax.Array,
+) -> dict[str, Any]:
+    """Running statistics after one batch.
+
+    Args:
+        spec: The row (static).
+        variables: With the running statistics so far.
+        images: uint8 [B, H, W, 3].
+        mask: bool [B], False for padding.
+        rate: Share of this batch in the result.
+    """
+    x = normalize_pixels(spec, images, jnp.float32)
+    _, updated = network(spec).apply(
+        variables, x, mask=mask, last=spec.tap, mutable=["batch_stats"]
+    )
+    old, batch = variables["batch_stats"], updated["batch_stats"]
+    return jax.tree.map(lambda old, batch: (1 - rate) * old + rate * batch, old, batch)
+
+
+def _padded(images: Any, valid: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    images = np.asarray(images)
+    missing = ((0, size - len(images)), (0, 0), (0, 0), (0, 0))
+    return np.pad(images, missing), np.arange(size) < valid
+
+
+def _check(encoder: Encoder, momentum: float | None) -> None:
+    if encoder.spec.folded:
+        raise UserError(
+            "A folded encoder has no batch normalisation left to recalibrate; recalibrate first, "
+            "then fold."
+        )
+    if momentum is not None and not 0 <= momentum <= 1:
+        raise UserError(f"The momentum of recalibration lies in [0, 1], but got {momentum}.")

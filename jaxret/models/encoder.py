@@ -1,0 +1,185 @@
+"""Pixels in, map out: a network with its weights and its preprocessing, as one jitted function."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxret.errors import UserError
+from jaxret.models.convolution import adaptive_average_pool
+from jaxret.models.efficientnet import EfficientNetLite
+from jaxret.models.layers import Style
+from jaxret.models.registry import ModelSpec
+from jaxret.models.resnet import ResNet
+
+Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}: nested dicts of arrays
+
+_SIDE = 128  # for shapes alone: any size that reaches the last stage of every network
+
+
+def network(spec: ModelSpec, dtype: Any = jnp.float32) -> nn.Module:
+    """The Flax module of a row: (images, mask, last) -> {stage: map}."""
+    arguments: dict[str, Any] = dict(spec.arguments)
+    padding = arguments.pop("padding", "torch")
+    style = {"folded": spec.folded, "dtype": dtype}
+    if spec.architecture == "resnet":
+        return ResNet(style=Style(padding=padding, **style), **arguments)
+    if spec.architecture == "efficientnet_lite":
+        return EfficientNetLite(style=Style(padding="same", epsilon=1e-3, **style), **arguments)
+    raise ValueError(f"no network of architecture {spec.architecture!r}")
+
+
+def template(spec: ModelSpec) -> Variables:
+    """Shapes and dtypes of all variables of a row; nothing is allocated."""
+    images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.float32)
+    shapes = jax.eval_shape(network(spec).init, jax.random.key(0), images)
+    return {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+
+
+def normalize_pixels(spec: ModelSpec, images: jax.Array, dtype: Any) -> jax.Array:
+    """uint8 [B, H, W, 3] -> (pixel / 255 - mean) / std, in the arithmetic of 0..255."""
+    mean = 255 * np.array(spec.mean, dtype=np.float64).reshape(1, 1, 1, 3)
+    std = 255 * np.array(spec.std, dtype=np.float64).reshape(1, 1, 1, 3)
+    wide = jnp.promote_types(dtype, jnp.float32)
+    pixels = images.astype(wide)
+    return ((pixels - mean.astype(wide)) / std.astype(wide)).astype(dtype)
+
+
+def forward(
+    spec: ModelSpec, variables: Variables, images: jax.Array, dtype: Any = jnp.float32
+) -> jax.Array:
+    """The encoder as a pure function, to be used inside other jitted functions.
+
+    Args:
+        spec: The row (static).
+        variables: As its Encoder holds them.
+        images: uint8 [B, H, W, 3], RGB.
+        dtype: Of the convolutions (static): float32, or bfloat16, which is faster on
+            accelerators and rounds each activation to 8 bits.
+
+    Returns:
+        [B, h, w, C] in float32, whatever the dtype of the convolutions.
+    """
+    return _finish(spec, _run(spec, variables, images, dtype)[spec.tap], images)
+
+
+def _run(
+    spec: ModelSpec, variables: Variables, images: jax.Array, dtype: Any
+) -> dict[str, jax.Array]:
+    x = normalize_pixels(spec, images, dtype)
+    stages: Any = network(spec, dtype).apply(variables, x, last=spec.tap)
+    return stages
+
+
+def _finish(spec: ModelSpec, x: jax.Array, images: jax.Array) -> jax.Array:
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    if spec.grid_stride is None:
+        return x
+    height, width = (-(-side // spec.grid_stride) for side in images.shape[1:3])
+    return adaptive_average_pool(x, height, width)
+
+
+def forward_stages(
+    spec: ModelSpec, variables: Variables, images: jax.Array, dtype: Any = jnp.float32
+) -> dict[str, jax.Array]:
+    """All intermediate maps up to the tap by name, and the result of `forward` as "output"."""
+    stages = _run(spec, variables, images, dtype)
+    return {**stages, "output": _finish(spec, stages[spec.tap], images)}
+
+
+@lru_cache
+def stage_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of the stages up to the tap in the order of the network, "output" last."""
+    names: list[str] = []
+
+    def record(variables: Variables, images: jax.Array) -> None:
+        names.extend(forward_stages(spec, variables, images))  # JAX itself would sort them
+
+    images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.uint8)
+    jax.eval_shape(record, template(spec), images)
+    return tuple(names)
+
+
+# JAX keeps one compiled function a row, dtype and image shape.
+_jitted_forward = partial(jax.jit, static_argnames=("spec", "dtype"))(forward)
+_jitted_stages = partial(jax.jit, static_argnames=("spec", "dtype"))(forward_stages)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A row of the registry together with its weights. Calling it changes nothing in it.
+
+    Attributes:
+        spec: The row.
+        variables: {"params": ..., "batch_stats": ...}, nested dicts of float32 arrays.
+        whitening: The PCA that came with the checkpoint ("mean" [C], "components" [D, C],
+            "explained_variance" [D]), where one did.
+        dtype: Of the convolutions, "float32" or "bfloat16".
+    """
+
+    spec: ModelSpec
+    variables: Variables
+    whitening: Mapping[str, np.ndarray] | None = None
+    dtype: str = "float32"
+
+    def __call__(self, images: Any) -> jax.Array:
+        """uint8 [B, H, W, 3] RGB -> float32 [B, h, w, C].
+
+        Raises:
+            UserError: The images have another shape or dtype.
+        """
+        check_images(images)
+        return _jitted_forward(self.spec, self.variables, images, dtype=jnp.dtype(self.dtype))
+
+    def stages(self, images: Any) -> dict[str, jax.Array]:
+        """Every intermediate map by the name of its stage, in order, then "output"."""
+        check_images(images)
+        maps = _jitted_stages(self.spec, self.variables, images, dtype=jnp.dtype(self.dtype))
+        return {name: maps[name] for name in stage_names(self.spec)}
+
+    def digest(self) -> str:
+        """sha256 over the names, shapes and bytes of all arrays, as 64 hexadecimal digits."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest_of(self.variables)
+
+
+def check_images(images: Any) -> None:
+    """Raises UserError unless `images` is uint8 [B, H, W, 3]."""
+    shape, dtype = getattr(images, "shape", None), getattr(images, "dtype", None)
+    if shape is None or len(shape) != 4 or shape[-1] != 3 or dtype != np.uint8:
+        found = f"{dtype} {tuple(shape)}" if shape is not None else type(images).__name__
+        raise UserError(f"An encoder takes uint8 images [B, H, W, 3] in RGB, but got {found}.")
+
+
+def named_arrays(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """("params/layer1_0/conv1/kernel", array) pairs of a nested dict, in order of the names."""
+    for key in sorted(tree):
+        name = f"{prefix}{key}"
+        if isinstance(tree[key], Mapping):
+            yield from named_arrays(tree[key], f"{name}/")
+        else:
+            yield name, tree[key]
+
+
+def digest_of(variables: Variables) -> str:
+    """sha256 over names, shapes, dtypes and bytes; independent of device and of file form."""
+    digest = hashlib.sha256()
+    for name, array in named_arrays(variables):
+        host = np.ascontiguousarray(array)
+        digest.update(f"{name} {host.dtype} {host.shape}\n".encode())
+        digest.update(host.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def count_parameters(tree: Mapping[str, Any]) -> int:
+    """How many values the arrays (or shapes) of a nested dict hold together."""
+    return sum(int(np.prod(leaf.shape)) for _, leaf in named_arrays(tree))

@@ -1,0 +1,40 @@
+"""Random weights: what a network is worth before it has learnt anything, and food for tests."""
+
+import zlib
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxret.models.encoder import Encoder, named_arrays, template
+from jaxret.models.registry import ModelSpec, get
+
+
+def random(model: str | ModelSpec, seed: int = 0) -> Encoder:
+    """An encoder with He-initialised kernels and plausible, non-trivial BN statistics.
+
+    Each array is drawn from a generator of its own, seeded by `seed` and the array's name, so
+    equal names give equal values whatever else the network holds.
+    """
+    spec = get(model) if isinstance(model, str) else model
+    variables: dict[str, Any] = {"params": {}, "batch_stats": {}}
+    for name, shape in named_arrays(template(spec)):
+        *path, leaf = name.split("/")
+        node = variables
+        for key in path:
+            node = node.setdefault(key, {})
+        generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        node[leaf] = jnp.asarray(_draw(leaf, shape.shape, generator))
+    return Encoder(spec, variables)
+
+
+def _draw(leaf: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    if leaf == "kernel":
+        values = generator.standard_normal(shape, dtype=np.float32)
+        return values * np.float32(np.sqrt(2 / np.prod(shape[:-1])))
+    if leaf == "p":  # power of GeM pooling
+        return np.full(shape, 3, np.float32)
+    uniform = generator.random(shape, dtype=np.float32)
+    if leaf in ("scale", "var"):
+        return 0.5 + uniform
+    return (uniform - 0.5) / 2  # "bias" and "mean"

@@ -1,0 +1,50 @@
+"""Converts the authors' checkpoint of a model into weights that jaxret loads.
+
+    python tools/convert.py --model=simclr2x --source=resnet50-2x.pth --output=weights/simclr2x
+
+Prints what was used and what was dropped. A file that is refused leaves nothing at the output path;
+the sentence says which key, class or file was wrong, and the exit status is 1.
+"""
+
+import sys
+
+from absl import app, flags, logging
+
+from jaxret.errors import UserError
+
+_MODEL = flags.DEFINE_string("model", None, "Name of the model, as `jaxret.main --model` has it.")
+_SOURCE = flags.DEFINE_string(
+    "source", None, "Checkpoint file, or the prefix of a TensorFlow checkpoint (model.ckpt-225206)."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder to write, default weights/<model>; weights there are replaced."
+)
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
+    logging.set_verbosity(logging.ERROR)  # JAX tells at INFO which backends it did not find
+    try:
+        model, source = str(_MODEL.value), str(_SOURCE.value)
+        print(convert(model, source, _OUTPUT.value or f"weights/{model}"))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def convert(model: str, source: str, output: str) -> str:
+    """Converts one checkpoint; what to tell the user about it."""
+    from jaxret.convert import convert_file  # late: --help needs no JAX
+
+    done = convert_file(model, source, output)
+    return (
+        f"{done.report.summary()}\n{done.provenance.parameters:,} parameters, digest "
+        f"{done.provenance.digest[:16]}, read from a {done.form} file\nWritten to {output}"
+    )
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["model", "source"])
+    app.run(main)
