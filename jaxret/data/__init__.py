@@ -1,44 +1,64 @@
 """Datasets: photographs, ground truth, and the way from files to batches of pixels."""
 
 import difflib
-import importlib
 import os
 from pathlib import Path
 
+from jaxret.data import published
 from jaxret.data.dataset import Box, Dataset, FileSplit, Split
 from jaxret.errors import UserError
 
 __all__ = ["Box", "Dataset", "FileSplit", "Split", "load", "names"]
 
-# name -> module with load(data_dir: Path | None) -> Dataset
-_LOADERS = {"demo": "jaxret.data.demo"}
+DEMO = "demo"
 
 
 def names() -> tuple[str, ...]:
     """Datasets known by name."""
-    return tuple(_LOADERS)
+    return (DEMO, *published.BENCHMARKS)
 
 
 def load(
     name_or_folder: str | Path,
     data_dir: str | Path | None = None,
+    *,
+    manual_dir: str | Path | None = None,
+    allow_missing: bool = False,
+    distractors: str | None = None,
     require_ground_truth: bool = True,
 ) -> Dataset:
     """A dataset by its name, or a folder of photographs.
 
     Args:
         name_or_folder: a known name goes before a folder of that name ("./demo" is the folder).
-        data_dir: where datasets known by name lie or are made; None is the user's own place.
+        data_dir: where datasets known by name lie or are made; None is the user's cache.
+        manual_dir: where the official files of a benchmark lie; see `benchmarks.load`.
+        allow_missing: evaluate a benchmark on those of its photographs that are there.
+        distractors: "revisitop1m", for roxford5k and rparis6k.
         require_ground_truth: refuse a folder without gnd.json.
 
     Raises:
-        UserError: neither; the sentence lists the names, nearest first.
+        UserError: neither a name nor a folder; the sentence lists the names, nearest first.
     """
     wanted = os.fspath(name_or_folder)
-    if wanted in _LOADERS:
-        module = importlib.import_module(_LOADERS[wanted])
-        return module.load(None if data_dir is None else Path(data_dir).expanduser())
-    if Path(wanted).expanduser().is_dir():
+    if distractors and wanted not in published.BENCHMARKS:
+        raise UserError(f"{distractors} goes with roxford5k and rparis6k, not with {wanted!r}.")
+    place = None if data_dir is None else Path(data_dir).expanduser()
+    if wanted == DEMO:
+        from jaxret.data import demo
+
+        return demo.load(place)
+    if wanted in published.BENCHMARKS:
+        from jaxret.data import benchmarks
+
+        return benchmarks.load(
+            wanted,
+            place,
+            manual_dir=manual_dir,
+            allow_missing=allow_missing,
+            distractors=distractors,
+        )
+    if wanted and Path(wanted).expanduser().is_dir():
         from jaxret.data.folder import load_folder
 
         return load_folder(Path(wanted), require_ground_truth)
@@ -47,9 +67,8 @@ def load(
 
 def _unknown(wanted: str) -> UserError:
     near = difflib.get_close_matches(wanted, names(), n=len(names()), cutoff=0.0)
-    rest = [name for name in names() if name not in near]
     return UserError(
         f"There is neither a dataset nor a folder {wanted!r}. Datasets, nearest first: "
-        f"{', '.join([*near, *rest])}. A folder of your own needs photographs and a gnd.json with "
-        "imlist, qimlist and gnd."
+        f"{', '.join(near)}. A folder of your own needs photographs and a gnd.json with imlist, "
+        "qimlist and gnd."
     )
