@@ -1,9 +1,27 @@
-"""The five benchmarks as rows: what was published about each one."""
+"""The five benchmarks as rows: what was published about each one, and where it lies."""
 
 import difflib
 from dataclasses import dataclass
 
 from jaxret.errors import UserError
+
+
+@dataclass(frozen=True)
+class Source:
+    """One official file.
+
+    Attributes:
+      file: its name, by which it is recognised in a folder.
+      url: where its makers keep it.
+      sha256: of a known copy, or empty. A ground truth of another digest is read and checked all
+        the same, and the report says so.
+      release: what its name says about the photographs in it, for the report.
+    """
+
+    file: str
+    url: str
+    sha256: str = ""
+    release: str = ""
 
 
 @dataclass(frozen=True)
@@ -16,10 +34,12 @@ class Benchmark:
       config: the builder's configuration.
       database: photographs searched, as published.
       queries: queries, as published.
+      photographs: database and query photographs, each counted once.
       kind: which lists a query has: "revisited" (easy, hard, junk) or "classic" (ok, junk).
-      ground_truth: file name of the official ground truth.
-      sha256: of a known copy of that file; others are read as well, and checked the same way.
       query_in_database: whether the query's photograph is itself searched.
+      ground_truth: the official file.
+      archives: the official archives of the photographs.
+      notes: sentences for the report.
     """
 
     name: str
@@ -27,11 +47,38 @@ class Benchmark:
     config: str
     database: int
     queries: int
+    photographs: int
     kind: str
-    ground_truth: str
-    sha256: str
     query_in_database: bool
+    ground_truth: Source
+    archives: tuple[Source, ...]
+    notes: tuple[str, ...] = ()
 
+
+_VGG = "https://www.robots.ox.ac.uk/~vgg/data"
+_CLASSIC = "http://cmp.felk.cvut.cz/cnnimageretrieval/data/test"
+_REVISITED = "http://cmp.felk.cvut.cz/revisitop/data/datasets"
+_INSTRE = "ftp://ftp.irisa.fr/local/texmex/corpus/instre"
+_BLURRED = "the re-release of 2022 with blurred faces"
+
+_OXFORD_ARCHIVES = (
+    Source("oxbuild_images-v1.tgz", f"{_VGG}/oxbuildings/oxbuild_images-v1.tgz", release=_BLURRED),
+)
+_PARIS_ARCHIVES = (
+    Source("paris_1-v1.tgz", f"{_VGG}/parisbuildings/paris_1-v1.tgz", release=_BLURRED),
+    Source("paris_2-v1.tgz", f"{_VGG}/parisbuildings/paris_2-v1.tgz", release=_BLURRED),
+)
+_PARIS_NOTES = (
+    "The archives of Paris hold 20 further photographs that have never been readable; they are no "
+    "part of the benchmark.",
+)
+
+# Archives under these names were published until 2022 and are no longer to be had.
+ORIGINAL_ARCHIVES = {
+    "oxbuild_images.tgz": "the original release",
+    "paris_1.tgz": "the original release",
+    "paris_2.tgz": "the original release",
+}
 
 BENCHMARKS: dict[str, Benchmark] = {
     row.name: row
@@ -42,10 +89,15 @@ BENCHMARKS: dict[str, Benchmark] = {
             config="classic",
             database=5063,
             queries=55,
+            photographs=5063,
             kind="classic",
-            ground_truth="gnd_oxford5k.pkl",
-            sha256="c84e5eb68524fd46aab5c0e80b90f970d7bf677507aeb8cddd6b12990d4bc19e",
             query_in_database=True,
+            ground_truth=Source(
+                "gnd_oxford5k.pkl",
+                f"{_CLASSIC}/oxford5k/gnd_oxford5k.pkl",
+                "c84e5eb68524fd46aab5c0e80b90f970d7bf677507aeb8cddd6b12990d4bc19e",
+            ),
+            archives=_OXFORD_ARCHIVES,
         ),
         Benchmark(
             name="paris6k",
@@ -53,10 +105,32 @@ BENCHMARKS: dict[str, Benchmark] = {
             config="classic",
             database=6392,
             queries=55,
+            photographs=6392,
             kind="classic",
-            ground_truth="gnd_paris6k.pkl",
-            sha256="def916cf4f197a182d9a7840cdb6294489fa57c2121f9742a1bcc6f2209bb345",
             query_in_database=True,
+            ground_truth=Source(
+                "gnd_paris6k.pkl",
+                f"{_CLASSIC}/paris6k/gnd_paris6k.pkl",
+                "def916cf4f197a182d9a7840cdb6294489fa57c2121f9742a1bcc6f2209bb345",
+            ),
+            archives=_PARIS_ARCHIVES,
+            notes=_PARIS_NOTES,
+        ),
+        Benchmark(
+            name="instre",
+            builder="instre",
+            config="iscen",
+            database=27293,
+            queries=1250,
+            photographs=28543,
+            kind="classic",
+            query_in_database=False,
+            ground_truth=Source(
+                "gnd_instre.mat",
+                f"{_INSTRE}/gnd_instre.mat",
+                "d21fcd0254bf4bb3863a646dccffae5e48a849991537b9a64ef07e74627d4b5f",
+            ),
+            archives=(Source("instre.tar.gz", f"{_INSTRE}/instre.tar.gz"),),
         ),
         Benchmark(
             name="roxford5k",
@@ -64,10 +138,15 @@ BENCHMARKS: dict[str, Benchmark] = {
             config="revisited",
             database=4993,
             queries=70,
+            photographs=5063,
             kind="revisited",
-            ground_truth="gnd_roxford5k.pkl",
-            sha256="ba7967754bd2d7d2210a5799f9c45ad5835e269a80ef9d3eba44caa35816c471",
             query_in_database=False,
+            ground_truth=Source(
+                "gnd_roxford5k.pkl",
+                f"{_REVISITED}/roxford5k/gnd_roxford5k.pkl",
+                "ba7967754bd2d7d2210a5799f9c45ad5835e269a80ef9d3eba44caa35816c471",
+            ),
+            archives=_OXFORD_ARCHIVES,
         ),
         Benchmark(
             name="rparis6k",
@@ -75,21 +154,16 @@ BENCHMARKS: dict[str, Benchmark] = {
             config="revisited",
             database=6322,
             queries=70,
+            photographs=6392,
             kind="revisited",
-            ground_truth="gnd_rparis6k.pkl",
-            sha256="d2e729a5293dda7dda8a15c8383424a42e4964a2c4cfea2f32fa85d11d2df499",
             query_in_database=False,
-        ),
-        Benchmark(
-            name="instre",
-            builder="instre",
-            config="",
-            database=27293,
-            queries=1250,
-            kind="classic",
-            ground_truth="gnd_instre.mat",
-            sha256="d21fcd0254bf4bb3863a646dccffae5e48a849991537b9a64ef07e74627d4b5f",
-            query_in_database=False,
+            ground_truth=Source(
+                "gnd_rparis6k.pkl",
+                f"{_REVISITED}/rparis6k/gnd_rparis6k.pkl",
+                "d2e729a5293dda7dda8a15c8383424a42e4964a2c4cfea2f32fa85d11d2df499",
+            ),
+            archives=_PARIS_ARCHIVES,
+            notes=_PARIS_NOTES,
         ),
     )
 }
@@ -102,3 +176,24 @@ def get(name: str) -> Benchmark:
         hint = f" Nearest: {nearest[0]}." if nearest else ""
         raise UserError(f"Unknown benchmark {name!r}.{hint} Known: {', '.join(BENCHMARKS)}.")
     return BENCHMARKS[name]
+
+
+def of_builder(builder: str) -> list[Benchmark]:
+    """The benchmarks over one builder's photographs."""
+    return [row for row in BENCHMARKS.values() if row.builder == builder]
+
+
+def release_of(archive: str) -> str:
+    """What an archive's name says about the photographs in it; empty if nothing."""
+    known = {source.file: source.release for row in BENCHMARKS.values() for source in row.archives}
+    return (known | ORIGINAL_ARCHIVES).get(archive, "")
+
+
+def how_to_get(row: Benchmark, manual_dir: object, sources: tuple[Source, ...] = ()) -> str:
+    """The sentence that says which files are wanted, where, and which command fetches them."""
+    wanted = sources or (row.ground_truth, *row.archives)
+    files = " and ".join(source.file for source in wanted)
+    return (
+        f"Put {files} into {manual_dir} (unpacked is fine, in any sub-folders), or run "
+        f"`python tools/download.py {row.name}`."
+    )

@@ -48,7 +48,7 @@ TOTALS = {
 @pytest.mark.parametrize("name", list(TOTALS))
 def test_real_files_have_the_published_counts(shared_data: Path, name: str) -> None:
     row = published.get(name)
-    truth = ground_truth.read(shared_data / "gnd" / row.ground_truth, benchmark=name)
+    truth = ground_truth.read(shared_data / "gnd" / row.ground_truth.file, benchmark=name)
     assert (len(truth.imlist), len(truth.qimlist), len(truth.gnd)) == (
         row.database,
         row.queries,

@@ -1,0 +1,49 @@
+"""What is said when photographs of a benchmark are missing, and what evaluating the rest means."""
+
+from pathlib import Path
+
+from jaxret.data import published, unpacking
+from jaxret.data.photographs import Found
+from jaxret.errors import UserError
+
+SHOWN = 5
+
+MEANING = (
+    "a smaller database is easier to search and queries lose positives, so the figures compare "
+    "with no published ones, only with others over the same photographs"
+)
+
+
+def missing_photographs(
+    row: published.Benchmark, found: Found, manual_dir: Path, list_file: Path
+) -> UserError:
+    """The error for an incomplete set; all names go to `list_file`.
+
+    Args:
+      row: a benchmark over these photographs.
+      found: what there is.
+      manual_dir: where it was looked for.
+      list_file: written here, one name a line.
+    """
+    total = len(found.files) + len(found.absent)
+    list_file.parent.mkdir(parents=True, exist_ok=True)
+    list_file.write_text("\n".join(found.absent) + "\n")
+    sentences = [
+        f"{len(found.absent)} of the {total} photographs of {row.builder} are missing from "
+        f"{manual_dir}: {', '.join(found.absent[:SHOWN])}"
+        f"{', ...' if len(found.absent) > SHOWN else ''} (all of them: {list_file})."
+    ]
+    if found.unreadable:
+        sentences.append(
+            f"{len(found.unreadable)} of these are there but are empty, cut off or no JPEG, "
+            f"{found.unreadable[0]} for one."
+        )
+    for archive in unpacking.find_archives(manual_dir, unpacking.UNSUPPORTED):
+        sentences.append(f"{archive} cannot be read here; unpack it there.")
+    sentences.append(published.how_to_get(row, manual_dir, row.archives))
+    if found.files:
+        sentences.append(
+            f"With --allow_missing the {len(found.files)} that lie there as loose files would be "
+            f"evaluated alone, but {MEANING}."
+        )
+    return UserError(" ".join(sentences))

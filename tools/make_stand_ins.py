@@ -1,0 +1,43 @@
+r"""Makes small synthetic JPEGs under all the real names of a benchmark, from its ground truth.
+
+    python tools/make_stand_ins.py --dataset=roxford5k --ground_truth=gnd_roxford5k.pkl \
+        --output=data/manual
+
+The ground truth is put beside them, so that `data` can be given as --data_dir.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+from jaxret.data import ground_truth, published, stand_ins
+from jaxret.errors import UserError
+
+_DATASET = flags.DEFINE_enum("dataset", None, list(published.BENCHMARKS), "Whose names.")
+_GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "Its official ground-truth file.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder to write to.")
+_ARCHIVES = flags.DEFINE_bool("archives", False, "Write the official archives, not loose files.")
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
+    row, output = published.get(_DATASET.value), Path(_OUTPUT.value)
+    try:
+        truth = ground_truth.read(_GROUND_TRUTH.value, row.name)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    count = stand_ins.make(truth, row.builder, output, archives=_ARCHIVES.value)
+    target = output / (Path(row.ground_truth.file).stem + Path(_GROUND_TRUTH.value).suffix)
+    if not target.exists():
+        shutil.copyfile(_GROUND_TRUTH.value, target)
+    print(f"{count} stand-ins for the photographs of {row.builder} and {target.name} in {output}")
+    return 0
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["dataset", "ground_truth", "output"])
+    app.run(main)
