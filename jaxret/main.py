@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings, options
@@ -65,12 +65,13 @@ def _stop(signum: int, frame: Any) -> NoReturn:
 
 def main(argv: list[str]) -> None:
     signal.signal(signal.SIGTERM, _stop)
+    logging.set_verbosity(logging.WARNING)  # what libraries tell about themselves stays out
     try:
         if len(argv) > 1:
             raise UserError(f"'{argv[1]}' is not a flag: write --name=value, see --help.")
-        from jaxret import pipeline  # late: it imports JAX, and --help must be fast
+        from jaxret import suite  # late: it imports JAX, and --help must be fast
 
-        pipeline.run_and_report(settings_from_flags(flags.FLAGS))
+        suite.run_and_report(settings_from_flags(flags.FLAGS))
     except UserError as error:
         if flags.FLAGS.debug:
             raise

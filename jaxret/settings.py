@@ -168,6 +168,11 @@ class Settings:
         """The encoders of an ensemble, or the one encoder."""
         return tuple(self.model.split("+"))
 
+    @property
+    def label(self) -> str:
+        """What tables call the encoder."""
+        return self.model if self.weights == "converted" else f"{self.model} ({self.weights})"
+
     def key(self) -> dict[str, Any]:
         """What can change a figure, as plain data."""
         return {
