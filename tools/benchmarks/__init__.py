@@ -1,0 +1,1 @@
+"""One module a benchmark, each with `main(arguments) -> exit status`; helpers begin with `_`."""
