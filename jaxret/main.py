@@ -22,9 +22,14 @@ flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 
 def _define_flags() -> None:
     """One flag for each field of Settings, with its default and help."""
-    define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    define: dict[type, Any] = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+    }
     for option, kind in options():
-        name, default, help = option.name, option.default, option.metadata["help"]
+        name, help = option.name, option.metadata["help"]
+        default: Any = option.default
         choices = option.metadata["choices"]
         if name in _SWEPT or kind not in (bool, int, float, str):
             shown = list(default) if isinstance(default, tuple) else default
@@ -40,7 +45,9 @@ _define_flags()
 
 def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     """One Settings for each combination of the swept flags, in the order they were written."""
-    fixed = {o.name: values[o.name].value for o, _ in options() if o.name not in _SWEPT}
+    fixed: dict[str, Any] = {
+        o.name: values[o.name].value for o, _ in options() if o.name not in _SWEPT
+    }
     fixed["ranking"] = tuple(fixed["ranking"])
     swept = itertools.product(*(values[name].value or [None] for name in _SWEPT))
     return [

@@ -18,7 +18,6 @@ from jaxret.data.loader import batches, usable_cores
 from jaxret.descriptors.extract import Descriptors, Extraction, extract
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.whitening import PCAWhitening
-from jaxret.errors import UserError
 from jaxret.evaluation.metrics import evaluate as measure
 from jaxret.models.batch_norm import recalibrate
 from jaxret.models.encoder import Encoder
@@ -59,7 +58,7 @@ def evaluate(settings: Settings, store: Store) -> Evaluation:
 
     if settings.pca_dim != TRUE_DIM:
         whiten = _whitening(database, found, store)
-        queries, database = whiten(queries), whiten(database)
+        queries, database = np.asarray(whiten(queries)), np.asarray(whiten(database))
 
     with found.timed("ranking"):
         found.ranked = rank_all(queries, database, settings.ranking, _ranking(settings))
