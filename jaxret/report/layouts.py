@@ -184,7 +184,8 @@ def _finder(results: Results, any_dim: bool = False) -> Callable[[Address], Cell
     database cannot be whitened to the paper's.
     """
     keys = ("model", "dataset", "ranking", "protocol")
-    exact, near = {}, {}
+    exact: dict[tuple, dict] = {}
+    near: dict[tuple, dict] = {}
     for figure in results.figures:
         place = tuple(figure[key] for key in keys)
         exact[*place, figure["dim"]] = figure

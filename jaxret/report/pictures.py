@@ -133,11 +133,11 @@ def _choose(figure: Mapping[str, Any] | None, count: int) -> list[tuple[int, str
         third = max(1, len(order) // 3)
         whys = [BEST] * third + [BETWEEN] * (len(order) - 2 * third) + [WORST] * third
         return list(zip(order, whys[-len(order) :], strict=True)) if order else []
-    spread = np.linspace(2, len(order) - 5, 6).round().astype(int)[1:-1]
-    between = [order[place] for place in spread]
+    middle = order[2:-4]
+    spread = sorted({(2 * part + 1) * len(middle) // 8 for part in range(4)})
     return [
         *((query, BEST) for query in order[:2]),
-        *((query, BETWEEN) for query in between),
+        *((middle[place], BETWEEN) for place in spread),
         *((query, WORST) for query in order[-4:]),
     ]
 

@@ -8,6 +8,7 @@ when a plot is drawn.
 import contextlib
 import io
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -121,10 +122,12 @@ def query_profile(title: str, profiles: Sequence[tuple[str, Sequence[float]]]) -
             ordered = sorted(100 * value for value in values)
             edges = list(range(len(ordered) + 1))
             if place == 0:
-                axes.stairs(ordered, edges, fill=True, alpha=0.35, color=_colour(0), label=name)
+                axes.stairs(
+                    ordered, edges, fill=True, alpha=0.35, color=_colour(0), label=_short(name)
+                )
             else:
                 style: dict[str, Any] = {"linewidth": 1.8, "baseline": None, "clip_on": False}
-                axes.stairs(ordered, edges, color=_colour(place), label=name, **style)
+                axes.stairs(ordered, edges, color=_colour(place), label=_short(name), **style)
             axes.set_xlim(0, max(1, len(ordered)))
         axes.set_ylim(0, 100)
         axes.locator_params(axis="x", integer=True)
@@ -239,7 +242,9 @@ def _panel(title: str, height: float) -> Iterator[tuple[Any, Any]]:
 
         yield axes, lambda words: Plot(_themed(written.getvalue(), words), words)
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(written, format="svg", transparent=True, metadata=metadata)
+        with warnings.catch_warnings():  # the page's font may well have the glyph
+            warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
+            figure.savefig(written, format="svg", transparent=True, metadata=metadata)
 
 
 def _themed(svg: str, description: str) -> str:

@@ -68,9 +68,9 @@ def to_text(table: Table) -> str:
             body.append([one_line(section)])
         for row in rows:
             body += _text_lines(table, row, pad)
-    head = [[table.corner, *(column.name + pad for column in table.columns)]]
+    head = [[table.corner, *(one_line(column.name) + pad for column in table.columns)]]
     if any(group for group, _ in table.groups()):
-        head.insert(0, ["", *(column.group + pad for column in table.columns)])
+        head.insert(0, ["", *(one_line(column.group) + pad for column in table.columns)])
     parts = [one_line(table.title), table.caption + " * best of its column.", ""]
     parts += _align(head, body)
     notes = footnotes(table)
@@ -111,7 +111,8 @@ def _align(head: list[list[str]], body: list[list[str]]) -> list[str]:
 
 def escape_markdown(text: object) -> str:
     """Characters that Markdown or HTML would act on, made plain."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~$&])", r"\\\1", one_line(text))
+    escaped = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", one_line(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def to_markdown(table: Table) -> str:
