@@ -193,10 +193,10 @@ def _check_total(wanted: _Wanted, total: int | None) -> None:
 
 
 def _gave_up(wanted: _Wanted, error: BrokenConnectionError, have: int) -> str:
-    return (
-        f"{wanted.url} did not come: {error}, {wanted.retries} times in a row without progress."
-        f" {checks.human_size(have)} are kept; run the same command to go on from there."
-    )
+    what = f"{wanted.url} did not come: {error}; tries without progress: {wanted.retries}."
+    if not have:
+        return f"{what} Try again later, from a machine with access to it."
+    return f"{what} {checks.human_size(have)} are kept: the same command goes on from there."
 
 
 def _validator(wanted: _Wanted) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -37,20 +38,23 @@ def open_at(url: str, offset: int, validator: str, timeout: float) -> Stream:
         if validator:
             headers["If-Range"] = validator
     session = requests.Session()
+    response = None
     try:
         response = _ask(session, url, headers, timeout)
-        if response.status_code == 416 and offset and _range_total(response) == offset:
-            # Nothing beyond what is here: the file ends there.
-            return Stream(offset, offset, validator, iter(()), session.close)
         if offset and not _continues(response, offset):
-            response.close()  # ours is longer, or other bytes came: the file from its beginning
+            ends_here = response.status_code == 416 and _range_total(response) == offset
+            response.close()
+            if ends_here:  # nothing beyond what is here
+                return Stream(offset, offset, validator, iter(()), session.close)
+            # Ours is longer, or other bytes came: the file from its beginning.
             response = _ask(session, url, dict(_HEADERS), timeout)
         return _stream(url, response, session)
-    except requests.exceptions.RequestException as error:
+    except BaseException as error:
+        if response is not None:
+            response.close()
         session.close()
-        raise _of(error, url) from error
-    except BaseException:
-        session.close()
+        if isinstance(error, requests.exceptions.RequestException):
+            raise _of(error, url) from error
         raise
 
 
@@ -99,7 +103,12 @@ def _stream(url: str, response: requests.Response, session: Any) -> Stream:
     if validator.startswith("W/"):  # a weak one does not promise the same bytes
         validator = ""
     validator = validator or response.headers.get("Last-Modified", "")
-    return Stream(start, total, validator, _safe(first, chunks, url), session.close)
+
+    def close() -> None:
+        response.close()
+        session.close()
+
+    return Stream(start, total, validator, _safe(first, chunks, url), close)
 
 
 def _safe(first: bytes, chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
@@ -143,7 +152,9 @@ def _of(error: requests.exceptions.RequestException, url: str) -> Exception:
         return UserError(f"The certificate of {url} cannot be trusted: {error}.")
     if isinstance(error, requests.exceptions.Timeout):
         return BrokenConnectionError("the server went silent")
-    return BrokenConnectionError(f"the connection broke ({type(error).__name__})")
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return BrokenConnectionError("the server broke the connection")
+    return BrokenConnectionError(f"there is no connection to {urlsplit(url).hostname or url}")
 
 
 def _length(response: requests.Response) -> int | None:

