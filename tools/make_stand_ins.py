@@ -15,25 +15,26 @@ from absl import app, flags
 from jaxret.data import ground_truth, published, stand_ins
 from jaxret.errors import UserError
 
-_DATASET = flags.DEFINE_enum("dataset", None, list(published.BENCHMARKS), "Whose names.")
-_GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "Its official ground-truth file.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to write to.")
+_DATASET = flags.DEFINE_enum("dataset", "roxford5k", list(published.BENCHMARKS), "Whose names.")
+_GROUND_TRUTH = flags.DEFINE_string("ground_truth", "", "Its official ground-truth file.")
+_OUTPUT = flags.DEFINE_string("output", "", "Folder to write to.")
 _ARCHIVES = flags.DEFINE_bool("archives", False, "Write the official archives, not loose files.")
 
 
 def main(argv: list[str]) -> int:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
-    row, output = published.get(_DATASET.value), Path(_OUTPUT.value)
+    row = published.get(_DATASET.value)
+    output, file = Path(_OUTPUT.value), Path(_GROUND_TRUTH.value)
     try:
-        truth = ground_truth.read(_GROUND_TRUTH.value, row.name)
+        truth = ground_truth.read(file, row.name)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     count = stand_ins.make(truth, row.builder, output, archives=_ARCHIVES.value)
-    target = output / (Path(row.ground_truth.file).stem + Path(_GROUND_TRUTH.value).suffix)
+    target = output / (Path(row.ground_truth.file).stem + file.suffix)
     if not target.exists():
-        shutil.copyfile(_GROUND_TRUTH.value, target)
+        shutil.copyfile(file, target)
     print(f"{count} stand-ins for the photographs of {row.builder} and {target.name} in {output}")
     return 0
 

@@ -29,7 +29,7 @@ def prepared(builder: Any, manual_dir: Path) -> Any:
     if not records.is_prepared(builder):
         root = Path(builder.data_dir_root)
         with _errors_in_words(root), _locked(root):
-            for left in (root / builder.name).glob("*/*.incomplete*"):
+            for left in (root / builder.name).glob("*/*incomplete*"):
                 shutil.rmtree(left, ignore_errors=True)
             records.prepare(builder, manual_dir)
     # Anew: another process may have written what this builder did not know when it was made.

@@ -66,7 +66,7 @@ def contents(truth: GroundTruth, builder: str) -> Iterator[tuple[str, bytes]]:
         reach = 0 if box is None else math.ceil(max(box[2:]))
         sides[name] = max(sides.get(name, _SIDE), -(-reach // 128) * 128)
     for name, side in sorted(sides.items()):
-        content = _noise(name) if side == _SIDE else _grey(side)
+        content = _noise(name) if side == _SIDE else plain(side)
         yield official_path(builder, name), with_comment(content, name)
 
 
@@ -83,7 +83,8 @@ def _noise(name: str) -> bytes:
 
 
 @functools.cache
-def _grey(side: int) -> bytes:
+def plain(side: int) -> bytes:
+    """A grey JPEG of side x side pixels."""
     return _jpeg(Image.new("RGB", (side, side), (128, 128, 128)))
 
 
