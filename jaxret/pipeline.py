@@ -77,6 +77,7 @@ def _describe(
     """R-MAC descriptors of queries and database under one encoder."""
     settings = found.settings
     encoder = _encoder(name, settings)
+    found.models.append(_model_row(encoder, settings))
     how = _extraction(encoder, dataset, settings)
     with found.timed("recalibration"):
         encoder, origin = _recalibrated(encoder, dataset, how, found, store)
@@ -85,7 +86,6 @@ def _describe(
         database = extract(encoder, dataset.database, how, origin, store)
     if queries.reused and database.reused:
         found.notes.append(f"Features of {name} were reused from {store.root}.")
-    found.models.append(_model_row(encoder, settings))
     return queries, database
 
 
