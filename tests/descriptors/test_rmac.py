@@ -103,9 +103,12 @@ def test_grid_equals_torch_arithmetic_for_every_shape_and_stays_inside():
                 assert max(columns) + size <= width
 
 
-@pytest.mark.parametrize("include_global", [False, True])
 @pytest.mark.parametrize(
-    "shape", [(1, 1), (1, 5), (2, 2), (3, 11), (5, 9), (7, 7), (8, 13), (13, 8), (20, 21), (23, 23)]
+    ("shape", "include_global"),
+    [
+        *[(shape, False) for shape in [(1, 1), (1, 5), (2, 2), (5, 9), (8, 13), (13, 8), (23, 23)]],
+        *[(shape, True) for shape in [(3, 11), (7, 7), (20, 21)]],
+    ],
 )
 def test_sum_equals_torch(shape, include_global):
     fmap = np.random.default_rng(0).standard_normal((2, *shape, 19)).astype(np.float32)
@@ -114,7 +117,7 @@ def test_sum_equals_torch(shape, include_global):
     np.testing.assert_allclose(ours, torch_rmac(fmap, 3, include_global), atol=2e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize("levels", [1, 2, 4, 6])
+@pytest.mark.parametrize("levels", [1, 5])
 def test_other_numbers_of_levels(levels):
     fmap = np.random.default_rng(3).standard_normal((1, 9, 14, 5)).astype(np.float32)
     np.testing.assert_allclose(rmac(fmap, levels), torch_rmac(fmap, levels, False), atol=3e-6)
