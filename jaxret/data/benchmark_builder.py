@@ -27,7 +27,7 @@ from PIL import Image
 from jaxret.data import ground_truth, photographs, published, records
 from jaxret.data.ground_truth import GroundTruth
 from jaxret.data.ground_truth_checks import check_boxes_inside
-from jaxret.data.missing import missing_photographs
+from jaxret.data.missing import how_to_get, missing_photographs
 from jaxret.errors import UserError
 
 PHOTOGRAPHS = "photographs"
@@ -151,7 +151,7 @@ def find_ground_truth(row: published.Benchmark, manual_dir: Path) -> tuple[Groun
             return ground_truth.read(found[0], row.name), found[0]
     raise UserError(
         f"The ground truth of {row.name}, {row.ground_truth.file}, is not in {manual_dir}. "
-        f"{published.how_to_get(row, manual_dir)}"
+        f"{how_to_get(row, manual_dir)}"
     )
 
 

@@ -8,11 +8,10 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from jaxret.data import published
 from jaxret.data.dataset import Dataset
 from jaxret.data.ground_truth import GroundTruth
+from jaxret.data.missing import default_data_dir, how_to_get
 from jaxret.data.prepared import PreparedSplit
 from jaxret.errors import UserError
 
@@ -41,7 +40,7 @@ def load(
         command), are not what was published, or cannot be written.
     """
     row = published.get(name)
-    data_dir = Path(data_dir or platformdirs.user_cache_path("jaxret") / "datasets").expanduser()
+    data_dir = Path(data_dir or default_data_dir()).expanduser()
     manual_dir = Path(manual_dir or data_dir / "manual").expanduser()
     if distractors is not None:
         _check_distractors(row, distractors)
@@ -78,7 +77,7 @@ def _load_prepared(row: published.Benchmark, data_dir: Path, manual_dir: Path) -
         if not manual_dir.is_dir() or not any(manual_dir.iterdir()):
             raise UserError(
                 f"{row.name} is not there: {manual_dir} is empty or no folder. "
-                f"{published.how_to_get(row, manual_dir)}"
+                f"{how_to_get(row, manual_dir)}"
             )
         pictures = prepared(pictures, manual_dir)
         builder = prepared(builder, manual_dir)

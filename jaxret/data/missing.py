@@ -1,6 +1,10 @@
 """What is said when photographs of a benchmark are missing, and what evaluating the rest means."""
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
+
+import platformdirs
 
 from jaxret.data import published, unpacking
 from jaxret.data.photographs import Found
@@ -12,6 +16,35 @@ MEANING = (
     "a smaller database is easier to search and queries lose positives, so the figures compare "
     "with no published ones, only with others over the same photographs"
 )
+
+
+def default_data_dir() -> Path:
+    """Where datasets are kept if no folder is named."""
+    return platformdirs.user_cache_path("jaxret") / "datasets"
+
+
+def how_to_get(
+    row: published.Benchmark, manual_dir: Path, sources: Sequence[published.Source] = ()
+) -> str:
+    """The sentence that says which files are wanted, where, and which command fetches them.
+
+    Args:
+      row: the benchmark.
+      manual_dir: where they are looked for.
+      sources: those that are wanted; none means all of the benchmark's.
+    """
+    files = " and ".join(source.file for source in sources or (row.ground_truth, *row.archives))
+    return (
+        f"Put {files} into {manual_dir} (unpacked is fine, in any sub-folders), or run "
+        f"`{download_command(row.name, manual_dir)}`."
+    )
+
+
+def download_command(name: str, manual_dir: Path) -> str:
+    """What fetches the official files into a folder; the user's own place needs no flag."""
+    elsewhere = manual_dir != default_data_dir() / "manual"
+    output = f" --output={shlex.quote(str(manual_dir))}" if elsewhere else ""
+    return f"python tools/download.py {name}{output}"
 
 
 def missing_photographs(
@@ -40,7 +73,7 @@ def missing_photographs(
         )
     for archive in unpacking.find_archives(manual_dir, unpacking.UNSUPPORTED):
         sentences.append(f"{archive} cannot be read here; unpack it there.")
-    sentences.append(published.how_to_get(row, manual_dir, row.archives))
+    sentences.append(how_to_get(row, manual_dir, row.archives))
     if found.files:
         sentences.append(
             f"With --allow_missing the {len(found.files)} that lie there as loose files would be "

@@ -11,7 +11,7 @@ from jaxret.data import photographs, published
 from jaxret.data.benchmark_builder import find_ground_truth
 from jaxret.data.dataset import Dataset
 from jaxret.data.ground_truth import GroundTruth
-from jaxret.data.missing import MEANING
+from jaxret.data.missing import MEANING, how_to_get
 from jaxret.data.prepared import NamedFileSplit
 from jaxret.errors import UserError
 
@@ -30,7 +30,7 @@ def load_partial(row: published.Benchmark, manual_dir: Path) -> Dataset:
         raise UserError(
             f"Of {row.name}, {len(kept.imlist)} database photographs and {len(kept.qimlist)} query "
             f"photographs lie in {manual_dir} as loose files; one of each is the least that can be "
-            f"evaluated. {published.how_to_get(row, manual_dir)}"
+            f"evaluated. {how_to_get(row, manual_dir)}"
         )
     return Dataset(
         name=row.name,

@@ -187,13 +187,3 @@ def release_of(archive: str) -> str:
     """What an archive's name says about the photographs in it; empty if nothing."""
     known = {source.file: source.release for row in BENCHMARKS.values() for source in row.archives}
     return (known | ORIGINAL_ARCHIVES).get(archive, "")
-
-
-def how_to_get(row: Benchmark, manual_dir: object, sources: tuple[Source, ...] = ()) -> str:
-    """The sentence that says which files are wanted, where, and which command fetches them."""
-    wanted = sources or (row.ground_truth, *row.archives)
-    files = " and ".join(source.file for source in wanted)
-    return (
-        f"Put {files} into {manual_dir} (unpacked is fine, in any sub-folders), or run "
-        f"`python tools/download.py {row.name}`."
-    )

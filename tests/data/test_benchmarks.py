@@ -38,10 +38,16 @@ def test_an_empty_folder_says_which_files_and_which_command(tmp_path: Path) -> N
     for part in (
         f"{tmp_path}/manual",
         "gnd_rparis6k.pkl and paris_1-v1.tgz and paris_2-v1.tgz",
-        "`python tools/download.py rparis6k`",
+        f"`python tools/download.py rparis6k --output={tmp_path}/manual`",
     ):
         assert part in sentence
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_users_own_place_needs_no_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(UserError, match=r"`python tools/download\.py instre`"):
+        benchmarks.load("instre")
 
 
 def test_an_absent_ground_truth_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxret.data import records
 from jaxret.data.dataset import Dataset
+from jaxret.data.missing import download_command
 from jaxret.data.prepared import JoinedSplit, PreparedSplit
 from jaxret.data.preparing import prepared
 from jaxret.data.revisitop1m import revisitop1m_dataset_builder as revisitop1m
@@ -60,8 +61,8 @@ def _prepared_parts(data_dir: Path, manual_dir: Path, allow_missing: bool) -> It
         raise UserError(
             f"{len(missing)} of the {revisitop1m.PARTS} archives of revisitop1m are missing from "
             f"{manual_dir}, {revisitop1m.archive_name(missing[0])} for one. Put them there or run "
-            "`python tools/download.py revisitop1m`; --allow_missing uses those that are there, "
-            "but fewer distractors make an easier search."
+            f"`{download_command('revisitop1m', manual_dir)}`; --allow_missing uses those that are "
+            "there, but fewer distractors make an easier search."
         )
     for number, builder in builders.items():
         if number not in missing:
