@@ -74,6 +74,11 @@ class Sheet:
     ranking: str = ""
     protocol: str = ""
 
+    @property
+    def judged(self) -> bool:
+        """Whether there is ground truth that says what is right."""
+        return any(row.positives is not None for row in self.rows)
+
     def size(self) -> int:
         """Bytes that the pictures take within a page."""
         pictures = [p for row in self.rows for p in (row.picture, *(h.picture for h in row.hits))]

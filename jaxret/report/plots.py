@@ -206,8 +206,11 @@ def _mark_paper(axes: Any, rows: list[list[float]], series: Sequence[Bars]) -> b
 
 def _legend(axes: Any) -> None:
     """Below the axes, where it hides nothing."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.figure.legend(loc="outside lower left", ncols=2, handlelength=1.8, borderaxespad=0.1)
+    lines = list(zip(*axes.get_legend_handles_labels(), strict=True))
+    if lines:
+        lines.sort(key=lambda line: line[1].endswith("paper"))  # ours left, the paper's right
+        style: dict[str, Any] = {"ncols": 2, "handlelength": 1.8, "borderaxespad": 0.1}
+        axes.figure.legend(*zip(*lines, strict=True), loc="outside lower left", **style)
 
 
 def _gaps(values: Sequence[float | None]) -> list[float]:

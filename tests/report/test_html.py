@@ -80,9 +80,9 @@ def test_verdicts_are_told_by_signs_and_words_too(results):
 
 
 def test_plots_differ_in_their_ids(make_results):
-    outline = Outline(html.page(make_results(("one", "two"))))
-    assert outline.tags.count("svg") > 6
-    clips = re.findall(r'<clipPath id="(\w+)"', html.page(make_results(("one", "two"))))
+    page = html.page(make_results(("one", "two")))
+    assert Outline(page).tags.count("svg") > 6
+    clips = re.findall(r'<clipPath id="(\w+)"', page)
     assert len(clips) == len(set(clips))
 
 
