@@ -161,12 +161,15 @@ def make(folder: Path) -> None:
             names.append(name)
             _write(folder / name, encoded)
     lists = {"imlist": names, "qimlist": queries, "gnd": ground_truth}
-    (folder / GROUND_TRUTH_FILE).write_text(json.dumps(lists))
+    _write(folder / GROUND_TRUTH_FILE, json.dumps(lists).encode())
 
 
 def _write(path: Path, encoded: bytes) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(encoded)
+    with path.open("wb") as stream:
+        stream.write(encoded)
+        stream.flush()
+        os.fsync(stream.fileno())  # on the disk before the folder gets its name
 
 
 def _source(file: str) -> Image.Image:
