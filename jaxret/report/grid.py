@@ -98,6 +98,7 @@ class Table:
 
     Attributes:
       name: short and plain, for file names, anchors and LaTeX labels.
+      number: of the paper's table that has the same layout.
       corner: what the row labels are ("ranking", "method").
       caption: one or two sentences: what is shown, in which unit.
     """
@@ -109,6 +110,12 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     footnotes: tuple[str, ...] = field(default=())
+    number: int | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title, after the number of the paper's table where it is one."""
+        return self.title if self.number is None else f"Table {self.number}: {self.title}"
 
     @property
     def has_paper(self) -> bool:

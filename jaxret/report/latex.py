@@ -1,5 +1,7 @@
 """Tables as LaTeX: booktabs, best per column bold, the paper's figures in a second line."""
 
+from dataclasses import replace
+
 from jaxret.report.grid import DASH, MINUS, Cell, Row, Table
 from jaxret.report.tables import footnotes, one_line, slug
 
@@ -20,7 +22,7 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
-    DASH: "--",
+    DASH: r"\textendash{}",
     MINUS: r"$-$",
     "°": r"$^\circ$",
     "�": "?",
@@ -29,7 +31,8 @@ _SPECIAL = {
 
 def escape_latex(text: object) -> str:
     """A name as LaTeX prints it, one line."""
-    return "".join(_SPECIAL.get(character, character) for character in one_line(text))
+    escaped = "".join(_SPECIAL.get(character, character) for character in one_line(text))
+    return escaped.replace("--", "-{}-")  # else two hyphens print as a dash
 
 
 def document(tables: list[Table]) -> str:
@@ -39,18 +42,21 @@ def document(tables: list[Table]) -> str:
 
 def to_latex(table: Table) -> str:
     """One table* a section; within it two lines a row where the paper has figures."""
-    return "\n".join(_float(table, section, rows) for section, rows in table.sections())
+    parts = (replace(table, rows=rows) for _, rows in table.sections())
+    return "\n".join(map(_float, parts))
 
 
-def _float(table: Table, section: str, rows: tuple[Row, ...]) -> str:
+def _float(table: Table) -> str:
+    section = table.rows[0].section
     title = f"{table.title}, {section}" if section else table.title
+    title += "" if table.number is None else f" (Table {table.number} of the paper)"
     caption = f"{escape_latex(title)}. {escape_latex(table.caption)} Bold: best of its column."
     if table.has_paper:
         caption += " Grey: the paper's figure and our difference."
-    notes = "".join(f"\n  \\\\ \\footnotesize {escape_latex(note)}" for note in footnotes(table))
-    body = "\n".join(_lines(table, row) for row in rows)
+    notes = "".join(f"\n  \\par\\smallskip {escape_latex(note)}" for note in footnotes(table))
+    body = "\n".join(_lines(table, row) for row in table.rows)
     return rf"""\begin{{table*}}
-  \centering\small
+  \centering\footnotesize\setlength{{\tabcolsep}}{{3pt}}
   \caption{{{caption}}}
   \label{{tab:{slug(table.name + " " + section)}}}
   \begin{{tabular}}{{l{"r" * len(table.columns)}}}

@@ -146,11 +146,19 @@ def _paper_layout(
         for model in models
     ]
     titles = {
-        1: "Table 1: eight ways of ranking",
-        2: "Table 2: easy, medium and hard queries",
-        3: "Table 3: how many dimensions",
+        1: "Eight ways of ranking",
+        2: "Easy, medium and hard queries",
+        3: "How many dimensions",
     }
-    table = Table(f"table{number}", titles[number], caption, "method", tuple(columns), tuple(rows))
+    table = Table(
+        name=f"table{number}",
+        title=titles[number],
+        caption=caption,
+        corner="method",
+        columns=tuple(columns),
+        rows=tuple(rows),
+        number=number,
+    )
     return mark_best(replace(table, footnotes=_other_dims(table)), within_sections=True)
 
 

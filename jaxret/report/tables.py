@@ -71,7 +71,7 @@ def to_text(table: Table) -> str:
     head = [[table.corner, *(one_line(column.name) + pad for column in table.columns)]]
     if any(group for group, _ in table.groups()):
         head.insert(0, ["", *(one_line(column.group) + pad for column in table.columns)])
-    parts = [one_line(table.title), table.caption + " * best of its column.", ""]
+    parts = [one_line(table.heading), table.caption + " * best of its column.", ""]
     parts += _align(head, body)
     notes = footnotes(table)
     return "\n".join([*parts, *([""] if notes else []), *notes]) + "\n"
@@ -126,9 +126,8 @@ def to_markdown(table: Table) -> str:
             cells = (_markdown_cell(table, cell) for cell in row.cells)
             lines.append(f"| {escape_markdown(row.label)} | {' | '.join(cells)} |")
     reading = " A cell reads: ours / the paper's / difference." if table.has_paper else ""
-    intro = (
-        f"### {escape_markdown(table.title)}\n\n{table.caption}{reading} Bold: best of its column."
-    )
+    intro = f"### {escape_markdown(table.heading)}\n\n{table.caption}{reading}"
+    intro += " Bold: best of its column."
     notes = "".join(f"\n- {escape_markdown(note)}" for note in footnotes(table))
     return f"{intro}\n\n" + "\n".join(lines) + "\n" + (notes + "\n" if notes else "")
 

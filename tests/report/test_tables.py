@@ -127,6 +127,6 @@ def test_hostile_names_break_no_form(where, make_results, hostile):
 
 def test_latex_specials_are_escaped(hostile):
     escaped = latex.escape_latex(hostile)
-    assert "\n" not in escaped
-    bare = re.sub(r"\\(textbackslash|text\w+)\{\}|\\[{}$&#%_]", "", escaped)
+    assert "\n" not in escaped and "--" not in escaped
+    bare = re.sub(r"\\text\w+\{\}|\\[{}$&#%_]|-\{\}-", "", escaped)
     assert not set(bare) & set('\\{}$&#%_~^<>|"')

@@ -75,11 +75,8 @@ def read_csv(text):
 def read_latex(text):
     cells = {}
     for one in text.split(r"\begin{table*}")[1:]:
-        table = int(NUMBER.search(one)[1])
-        dataset = re.search(
-            r"caption\{[^,]*(?:, easy, medium and hard queries|[^.]*), (\w+)\.", one
-        )
-        section = dataset[1] if dataset else re.search(r"label\{tab:table\d-(\w+)\}", one)[1]
+        label = re.search(r"label\{tab:table(\d)-(\w+)\}", one)
+        table, section = int(label[1]), label[2]
         groups = re.findall(r"multicolumn\{3\}\{c\}\{(\w+)\}", one)
         rows = [row.strip() for row in one.split(r"\\")]
         start = next(i for i, row in enumerate(rows) if "method &" in row)
