@@ -13,6 +13,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import platformdirs
@@ -20,6 +22,7 @@ from PIL import Image
 
 from jaxret.data.dataset import Box, Dataset
 from jaxret.data.folder import GROUND_TRUTH_FILE, load_folder
+from jaxret.data.loader import usable_cores
 from jaxret.data.rephotograph import Strength, rephotograph
 from jaxret.errors import UserError
 
@@ -127,41 +130,64 @@ def _make_whole(folder: Path) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Shot:
+    """One photograph to be taken."""
+
+    name: str
+    label: str
+    source: Image.Image
+    box: Box
+    strength: Strength
+    wall: Image.Image | None = None
+
+
 def make(folder: Path) -> None:
     """Write all photographs and gnd.json into `folder`."""
-    walls = [_source(file) for file in OTHERS]
-    names: list[str] = []
-    ground_truth: list[dict] = []
-    queries: list[str] = []
-    for place, (instance, (files, box)) in enumerate(INSTANCES.items()):
-        sources = [_source(file) for file in files]
-        labels: dict[str, list[int]] = {"easy": [], "hard": [], "junk": []}
-        for label, strength, count in DATABASE:
-            for _ in range(count):
-                number = sum(map(len, labels.values()))
-                name = f"{instance}/{number:02d}_{label}.jpg"
-                wall = walls[place % len(walls)] if number % 2 else None
-                encoded, _ = rephotograph(
-                    sources[number % len(sources)], box, strength, f"{VERSION}/{name}", wall
-                )
-                labels[label].append(len(names))
-                names.append(name)
-                _write(folder / name, encoded)
-        for number, strength in enumerate(QUERIES):
-            name = f"{instance}/query_{number}.jpg"
-            encoded, seen = rephotograph(sources[0], box, strength, f"{VERSION}/{name}")
-            queries.append(name)
-            ground_truth.append({"bbx": seen, **labels})
-            _write(folder / name, encoded)
-    for file, box in OTHERS.items():
-        views = [strength for strength, count in DISTRACTORS for _ in range(count)]
-        for number, strength in enumerate(views):
-            name = f"distractors/{Path(file).stem}_{number}.jpg"
-            encoded, _ = rephotograph(_source(file), box, strength, f"{VERSION}/{name}")
-            names.append(name)
-            _write(folder / name, encoded)
-    lists = {"imlist": names, "qimlist": queries, "gnd": ground_truth}
-    _write(folder / GROUND_TRUTH_FILE, json.dumps(lists).encode())
+    shots = [shot for place, name in enumerate(INSTANCES) for shot in _instance(name, place)]
+    shots += [shot for file in OTHERS for shot in _distractors(file)]
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        seen = list(pool.map(lambda shot: _take(shot, folder), shots))
+    database = [shot for shot in shots if shot.label != "query"]
+    truth: dict[str, list] = {"imlist": [shot.name for shot in database], "qimlist": [], "gnd": []}
+    for shot, box in zip(shots, seen, strict=True):
+        if shot.label == "query":
+            instance = shot.name.split("/")[0] + "/"
+            lists: dict[str, list] = {label: [] for label in ("easy", "hard", "junk")}
+            for index, other in enumerate(database):
+                if other.name.startswith(instance):
+                    lists[other.label].append(index)
+            truth["qimlist"].append(shot.name)
+            truth["gnd"].append({"bbx": box, **lists})
+    _write(folder / GROUND_TRUTH_FILE, json.dumps(truth).encode())
+
+
+def _instance(instance: str, place: int) -> Iterator[_Shot]:
+    """The photographs of one instance; every other one has a photographed wall behind prints."""
+    files, box = INSTANCES[instance]
+    sources = [_source(file) for file in files]
+    wall = _source(list(OTHERS)[place % len(OTHERS)])
+    kinds = [(label, strength) for label, strength, count in DATABASE for _ in range(count)]
+    for number, (label, strength) in enumerate(kinds):
+        name = f"{instance}/{number:02d}_{label}.jpg"
+        source = sources[number % len(sources)]
+        yield _Shot(name, label, source, box, strength, wall if number % 2 else None)
+    for number, strength in enumerate(QUERIES):
+        yield _Shot(f"{instance}/query_{number}.jpg", "query", sources[0], box, strength)
+
+
+def _distractors(file: str) -> Iterator[_Shot]:
+    views = [strength for strength, count in DISTRACTORS for _ in range(count)]
+    for number, strength in enumerate(views):
+        name = f"distractors/{Path(file).stem}_{number}.jpg"
+        yield _Shot(name, "distractor", _source(file), OTHERS[file], strength)
+
+
+def _take(shot: _Shot, folder: Path) -> Box:
+    seed = f"{VERSION}/{shot.name}"
+    encoded, seen = rephotograph(shot.source, shot.box, shot.strength, seed, shot.wall)
+    _write(folder / shot.name, encoded)
+    return seen
 
 
 def _write(path: Path, encoded: bytes) -> None:
