@@ -18,6 +18,16 @@ from jaxret.settings import TRUE_DIM, Settings, options
 _SWEPT = ("model", "dataset", "pca_dim")  # a comma makes one evaluation for each value
 
 flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
+flags.DEFINE_bool(
+    "multihost",
+    False,
+    "This process is one of several that run the same command on one workdir: on a TPU slice or a "
+    "cluster that JAX knows they find each other, elsewhere say --coordinator, --processes and "
+    "--process.",
+)
+flags.DEFINE_string("coordinator", None, "Address HOST:PORT of process 0, with --multihost.")
+flags.DEFINE_integer("processes", None, "How many processes there are, with --multihost.")
+flags.DEFINE_integer("process", None, "Which of them this is, from 0, with --multihost.")
 
 
 def _define_flags() -> None:
@@ -76,9 +86,12 @@ def main(argv: list[str]) -> None:
     try:
         if len(argv) > 1:
             raise UserError(f"'{argv[1]}' is not a flag: write --name=value, see --help.")
-        from jaxret import suite  # late: it imports JAX, and --help must be fast
+        every = settings_from_flags(flags.FLAGS)
+        from jaxret import parallel, suite  # late: they import JAX, and --help must be fast
 
-        suite.run_and_report(settings_from_flags(flags.FLAGS))
+        if flags.FLAGS.multihost:
+            parallel.start(*(flags.FLAGS[n].value for n in ("coordinator", "processes", "process")))
+        suite.run_and_report(every)
     except UserError as error:
         if flags.FLAGS.debug:
             raise

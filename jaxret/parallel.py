@@ -1,19 +1,33 @@
 """The devices at hand, and who does which part.
 
 Descriptors are computed with data parallelism: every process reads its own shards of the dataset
-and spreads each batch over its own devices. Nothing is exchanged between processes but files in the
-workdir and, in the recalibration pass, batch statistics.
+and spreads each batch over its own devices; processes exchange nothing but files in the workdir.
+Only the recalibration pass needs all devices of all processes at once: batch statistics are those
+of the whole batch.
 """
 
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 BATCH_AXIS = "batch"
+Part = TypeVar("Part")
+
+
+def start(coordinator: str | None, processes: int | None, process: int | None) -> None:
+    """Joins the other processes of this run; all None where the cluster tells by itself.
+
+    Call it before anything else of JAX. On CPU the processes talk through gloo.
+    """
+    if os.environ.get("JAX_PLATFORMS") == "cpu":
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(coordinator, processes, process)
 
 
 def local_mesh() -> Mesh:
@@ -21,18 +35,46 @@ def local_mesh() -> Mesh:
     return Mesh(np.asarray(jax.local_devices()), (BATCH_AXIS,))
 
 
+def global_mesh() -> Mesh:
+    """A one-dimensional mesh over the devices of all processes, each process's side by side."""
+    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.asarray(devices), (BATCH_AXIS,))
+
+
 def over_devices(mesh: Mesh) -> NamedSharding:
     """Rows of an array dealt out over the devices."""
     return NamedSharding(mesh, PartitionSpec(BATCH_AXIS))
 
 
-def on_every_device(mesh: Mesh) -> NamedSharding:
-    return NamedSharding(mesh, PartitionSpec())
+def replicated(tree: Any, mesh: Mesh) -> Any:
+    """Every array of a tree (or of an encoder's variables) on every device."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def round_up(batch_size: int, mesh: Mesh) -> int:
+def rows_of_all(rows: np.ndarray, mesh: Mesh) -> jax.Array:
+    """One array out of the rows that each process holds, in the order of the processes."""
+    return jax.make_array_from_process_local_data(over_devices(mesh), rows)
+
+
+def round_up(batch_size: int, devices: int) -> int:
     """The smallest batch size at or above the given one that every device gets an equal part of."""
-    return -(-batch_size // mesh.size) * mesh.size
+    return -(-batch_size // devices) * devices
+
+
+def rows_a_process(batch_size: int) -> int:
+    """Rows of a batch over all processes that each of them holds, equal for all."""
+    return round_up(-(-batch_size // jax.process_count()), jax.local_device_count())
+
+
+def my_part(parts: list[Part]) -> list[Part]:
+    """Every P-th of them, from this process's number on."""
+    return parts[jax.process_index() :: jax.process_count()]
+
+
+def host_name() -> str:
+    """' of host 2/4' where there are several, for progress bars."""
+    hosts = jax.process_count()
+    return f" of host {jax.process_index() + 1}/{hosts}" if hosts > 1 else ""
 
 
 def wait_for_files(paths: Iterable[Path], patience: float = 3600.0) -> None:

@@ -1,9 +1,6 @@
 """One evaluation from photographs to figures: read `evaluate` from top to bottom."""
 
-import contextlib
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +11,16 @@ import platformdirs
 from jaxret import data, defaults, models
 from jaxret.artifacts import Store
 from jaxret.data.dataset import Dataset, without
-from jaxret.data.loader import batches, usable_cores
 from jaxret.descriptors.extract import Descriptors, Extraction, extract
 from jaxret.descriptors.pooling import l2_normalize
+from jaxret.descriptors.recalibration import Recalibration, recalibrated
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.evaluation.metrics import evaluate as measure
-from jaxret.models.batch_norm import recalibrate
 from jaxret.models.encoder import Encoder
-from jaxret.models.statistics import load_statistics, save_statistics
 from jaxret.ranking.diffusion import DiffusionSettings
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
 from jaxret.settings import TRUE_DIM, Settings
+from jaxret.timing import Clock
 
 
 @dataclass
@@ -38,13 +34,7 @@ class Evaluation:
     ranked: dict[str, Ranked] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)  # photograph, reason
     notes: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    @contextlib.contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[stage] += time.perf_counter() - start
+    clock: Clock = field(default_factory=Clock)
 
 
 def evaluate(settings: Settings, store: Store) -> Evaluation:
@@ -60,7 +50,7 @@ def evaluate(settings: Settings, store: Store) -> Evaluation:
         whiten = _whitening(database, found, store)
         queries, database = np.asarray(whiten(queries)), np.asarray(whiten(database))
 
-    with found.timed("ranking"):
+    with found.clock.timed("ranking"):
         found.ranked = rank_all(queries, database, settings.ranking, _ranking(settings))
     for ranking, ranked in found.ranked.items():
         for protocol in dataset.protocols:
@@ -79,9 +69,9 @@ def _describe(
     encoder = _encoder(name, settings)
     found.models.append(_model_row(encoder, settings))
     how = _extraction(encoder, dataset, settings)
-    with found.timed("recalibration"):
-        encoder, origin = _recalibrated(encoder, dataset, how, found, store)
-    with found.timed("features"):
+    with found.clock.timed("recalibration"):
+        encoder, origin = _prepared(encoder, dataset, how, found, store)
+    with found.clock.timed("features"):
         queries = extract(encoder, dataset.queries, how, origin, store)
         database = extract(encoder, dataset.database, how, origin, store)
     if queries.reused and database.reused:
@@ -104,7 +94,7 @@ def _extraction(encoder: Encoder, dataset: Dataset, settings: Settings) -> Extra
         rmac_include_global=settings.rmac_include_global,
         on_bad_image=settings.on_bad_image or dataset.on_bad_image,
         batch_size=settings.batch_size,
-        workers=usable_cores() if settings.workers is None else settings.workers,
+        workers=settings.workers,
     )
 
 
@@ -123,7 +113,7 @@ def _model_row(encoder: Encoder, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _recalibrated(
+def _prepared(
     encoder: Encoder, dataset: Dataset, how: Extraction, found: Evaluation, store: Store
 ) -> tuple[Encoder, dict[str, Any]]:
     """The encoder with batch-norm statistics of this database, and what made it, as a key."""
@@ -136,26 +126,16 @@ def _recalibrated(
             f"{encoder.spec.name} has no batch norm before its map: nothing to recalibrate."
         )
         return encoder, origin
-    momentum = settings.bn_momentum if settings.bn_recalibration == "ema" else None
-    origin["recalibration"] = {
-        "momentum": momentum,
-        "batch_size": settings.bn_batch_size,
-        "image_size": how.image_size,
-        "database": dataset.database.fingerprint(),
-    }
-    path = store.folder("statistics", origin) / "batch_stats.npz"
-    if not path.exists():
-        photographs = batches(
-            dataset.database,
-            how.image_size,
-            settings.bn_batch_size,
-            workers=how.workers,
-            on_bad=how.on_bad_image,
-            bad=[],
-        )
-        passed = recalibrate(encoder, ((b.images, b.count) for b in photographs), momentum)
-        save_statistics(path, passed)
-    return load_statistics(path, encoder), origin
+    cumulative = settings.bn_recalibration == "cumulative"
+    pass_ = Recalibration(
+        momentum=None if cumulative else settings.bn_momentum,
+        batch_size=settings.bn_batch_size,
+        image_size=how.image_size,
+        on_bad_image=how.on_bad_image,
+        workers=how.workers,
+    )
+    origin["recalibration"] = pass_.key(dataset.database)
+    return recalibrated(encoder, dataset.database, pass_, store), origin
 
 
 def _readable(
@@ -185,7 +165,7 @@ def _whitening(database: np.ndarray, found: Evaluation, store: Store) -> PCAWhit
         other = data.load(settings.whiten_on, settings.data_dir)
         members = [_describe(name, other, found, store)[1] for name in settings.members]
         database = _concatenate(members)
-    with found.timed("whitening"):
+    with found.clock.timed("whitening"):
         return PCAWhitening.fit(database, _pca_dim(database.shape, found))
 
 

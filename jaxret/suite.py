@@ -42,7 +42,7 @@ def run(settings: Settings | Sequence[Settings], report: bool = True) -> Results
     found = [evaluate(one, Store(workdir)) for one in every]
     results = _results(found)
     results.timings["all"] = time.perf_counter() - start
-    if report:
+    if report and jax.process_index() == 0:
         write_report(results, _sheets(found), workdir)
     return results
 
@@ -50,6 +50,8 @@ def run(settings: Settings | Sequence[Settings], report: bool = True) -> Results
 def run_and_report(every: Sequence[Settings]) -> None:
     """`run` for the terminal: ends with the table, what there is to know, and the report's path."""
     results = run(every)
+    if jax.process_index() > 0:
+        return  # one process reports for all
     print(tables.terminal_report(results))
     for note in results.notes:
         print(f"- {note}")
@@ -67,7 +69,7 @@ def _results(found: Sequence[Evaluation]) -> Results:
         results.models += [row for row in one.models if row not in results.models]
         row = _dataset_row(one)
         results.datasets += [row] if row not in results.datasets else []
-        for stage, seconds in one.seconds.items():
+        for stage, seconds in one.clock.seconds().items():
             results.timings[stage] = results.timings.get(stage, 0.0) + seconds
     return results
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxret.data.dataset import Split
 from jaxret.data.images import DECODERS, RESIZES, BadImage, to_pixels
+from jaxret.timing import Clock
 
 ON_BAD = ("fail", "skip")
 WAITING_BATCHES = 8  # bounds the memory of photographs whose shape is rare
@@ -59,6 +60,7 @@ def batches(
     bad: list[tuple[str, str]] | None = None,
     resize: str = "square",
     decoder: str = "pil",
+    clock: Clock | None = None,
 ) -> Iterator[Batch]:
     """Batches of `split` in the order of `indices`; only the last of a shape may hold fewer than B.
 
@@ -73,6 +75,7 @@ def batches(
         bad: where (name, sentence) of what was left out is appended, in order.
         resize: "square", or "keep" the aspect ratio; see `images`.
         decoder: "pil" or "simplejpeg"; see `images.to_pixels`.
+        clock: told how long the threads read and decoded.
 
     Raises:
         BadImage: an unreadable photograph, with on_bad="fail".
@@ -81,10 +84,15 @@ def batches(
         if value not in known:
             raise ValueError(f"{value!r} is not one of {', '.join(known)}.")
 
+    told = clock or Clock()
+
     def load(index: int) -> np.ndarray:
         box = split.boxes[index] if crop else None
         name = split.names[index]
-        return to_pixels(split.read(index), name, image_size, box, resize, decoder)
+        with told.timed("read"):
+            encoded = split.read(index)
+        with told.timed("decode"):
+            return to_pixels(encoded, name, image_size, box, resize, decoder)
 
     threads = usable_cores() if workers is None else workers
     wanted = range(len(split)) if indices is None else indices

@@ -6,13 +6,16 @@ whole shard, and a changed setting never meets an old one. Process p of P takes 
 p, p + P, p + 2P, ...; all of them wait until the last shard lies there, then read them in order.
 """
 
+import collections
 import functools
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -23,8 +26,10 @@ from jaxret.data.loader import Batch, batches
 from jaxret.descriptors.rmac import rmac
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder, forward
+from jaxret.models.folding import fold
+from jaxret.timing import Clock
 
-_STAGE_VERSION = 1  # raise it when the same key would give other descriptors
+_STAGE_VERSION = 2  # raise it when the same key would give other descriptors
 SHARD = 64  # photographs that a killed run loses at most
 
 
@@ -87,43 +92,53 @@ def extract(
     ]
     missing = [shard for shard in shards if not shard[0].exists()]
     if missing:
-        _extract_shards(encoder, split, how, _mine(missing))
+        _extract_shards(encoder, split, how, parallel.my_part(missing))
     parallel.wait_for_files([path for path, _ in shards])
     return _join([read_arrays(path) for path, _ in shards], reused=not missing)
-
-
-def _mine(shards: list[Any]) -> list[Any]:
-    return shards[jax.process_index() :: jax.process_count()]
 
 
 def _extract_shards(
     encoder: Encoder, split: Split, how: Extraction, shards: list[tuple[Path, range]]
 ) -> None:
-    describe = _Describe(encoder, how)
+    """Makes and writes the shards; ends with a line that says where the time went."""
+    describe, clock = _Describe(encoder, how), Clock()
     total = sum(len(photographs) for _, photographs in shards)
-    with tqdm(total=total, unit="photo", desc="features", mininterval=1, leave=False) as progress:
+    host = parallel.host_name()
+    with (
+        clock.timed("all"),
+        tqdm(total=total, unit="photo", desc=f"features{host}", mininterval=1, leave=False) as bar,
+    ):
         for path, photographs in shards:
             skipped: list[tuple[str, str]] = []
             rows, indices = [], []
-            for batch in batches(
-                split,
-                how.image_size,
-                describe.batch_size,
-                indices=photographs,
-                crop=how.crop,
-                workers=how.workers,
-                on_bad=how.on_bad_image,
-                bad=skipped,
-            ):
-                rows.append(describe(batch, split))
+            for batch, vectors in describe.all(split, photographs, skipped, clock):
+                rows.append(vectors)
                 indices.append(batch.indices)
-                progress.update(batch.count)
-            write_arrays(
-                path,
-                vectors=np.concatenate([*rows, np.zeros((0, describe.channels), np.float32)]),
-                indices=np.concatenate([*indices, np.zeros(0, np.int64)]).astype(np.int64),
-                skipped=np.asarray(skipped, dtype=np.str_).reshape(-1, 2),
-            )
+                bar.update(batch.count)
+            with clock.timed("write"):
+                _write_shard(path, rows, indices, skipped, describe.channels)
+    tqdm.write(f"features{host}: {_where_the_time_went(total, clock)}", file=sys.stderr)
+
+
+def _write_shard(
+    path: Path, rows: list[Any], indices: list[Any], skipped: list[Any], channels: int
+) -> None:
+    write_arrays(
+        path,
+        vectors=np.concatenate([*rows, np.zeros((0, channels), np.float32)]),
+        indices=np.concatenate([*indices, np.zeros(0, np.int64)]).astype(np.int64),
+        skipped=np.asarray(skipped, dtype=np.str_).reshape(-1, 2),
+    )
+
+
+def _where_the_time_went(photographs: int, clock: Clock) -> str:
+    seconds = clock.seconds()
+    spent = ", ".join(f"{stage} {s:.1f} s" for stage, s in seconds.items() if stage != "all")
+    rate = photographs / seconds["all"]
+    return (
+        f"{photographs} photographs in {seconds['all']:.1f} s ({rate:.1f} a second); {spent} "
+        "(reading and decoding run in threads beside the forward pass)"
+    )
 
 
 class _Describe:
@@ -131,42 +146,72 @@ class _Describe:
 
     def __init__(self, encoder: Encoder, how: Extraction) -> None:
         mesh = parallel.local_mesh()
+        folded = fold(encoder)
+        self._how = how
         self._encoder = encoder
-        self.batch_size = parallel.round_up(how.batch_size, mesh)
+        self._batch_size = parallel.round_up(how.batch_size, mesh.size)
         self.channels = encoder.spec.channels
         self._images = parallel.over_devices(mesh)
-        self._variables = jax.device_put(encoder.variables, parallel.on_every_device(mesh))
+        self._variables = parallel.replicated(folded.variables, mesh)
         self._describe = functools.partial(
             _rmac_of_images,
-            spec=encoder.spec,
-            dtype=how.dtype,
+            spec=folded.spec,
+            dtype=jnp.dtype(how.dtype),
             levels=how.rmac_levels,
             include_global=how.rmac_include_global,
         )
 
-    def __call__(self, batch: Batch, split: Split) -> np.ndarray:
-        images = jax.device_put(batch.images, self._images)
-        vectors = np.asarray(self._describe(self._variables, images))[: batch.count]
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            raise self._not_finite(batch, split, int(np.flatnonzero(~finite)[0]))
-        return vectors
-
-    def _not_finite(self, batch: Batch, split: Split, row: int) -> UserError:
-        stages = self._encoder.stages(batch.images[row : row + 1])
-        first = next(
-            (n for n, m in stages.items() if not np.isfinite(np.asarray(m)).all()), "R-MAC"
+    def all(
+        self, split: Split, photographs: range, skipped: list[tuple[str, str]], clock: Clock
+    ) -> Iterator[tuple[Batch, np.ndarray]]:
+        """Each batch with its descriptors; the next one is already on its way to the devices."""
+        loaded = batches(
+            split,
+            self._how.image_size,
+            self._batch_size,
+            indices=photographs,
+            crop=self._how.crop,
+            workers=self._how.workers,
+            on_bad=self._how.on_bad_image,
+            bad=skipped,
+            clock=clock,
         )
-        return UserError(
-            f"The descriptor of {split.names[int(batch.indices[row])]} is not finite; NaN or "
-            f"infinity first appears in {first} of {self._encoder.spec.name}: check the weights, "
+        under_way: collections.deque[tuple[Batch, jax.Array]] = collections.deque()
+        while True:
+            with clock.timed("wait for photographs"):
+                batch = next(loaded, None)
+            if batch is not None:
+                under_way.append((batch, self(batch.images)))
+            if batch is None or len(under_way) > 1:
+                if not under_way:
+                    return
+                first, promised = under_way.popleft()
+                with clock.timed("forward"):
+                    vectors = np.asarray(promised)[: first.count]
+                self._check_finite(vectors, first, split)
+                yield first, vectors
+
+    def __call__(self, images: np.ndarray) -> jax.Array:
+        return self._describe(self._variables, jax.device_put(images, self._images))
+
+    def _check_finite(self, vectors: np.ndarray, batch: Batch, split: Split) -> None:
+        """Raises UserError with the photograph's name and the first layer of a NaN or infinity."""
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if not len(bad):
+            return
+        stages = self._encoder.stages(batch.images[bad[:1]])
+        finite = {name: bool(jnp.isfinite(stage).all()) for name, stage in stages.items()}
+        layer = next((name for name in finite if not finite[name]), "R-MAC")
+        raise UserError(
+            f"The descriptor of {split.names[int(batch.indices[bad[0]])]} is not finite; NaN or "
+            f"infinity first appears in {layer} of {self._encoder.spec.name}: check the weights, "
             "or run with --dtype=float32."
         )
 
 
 @functools.partial(jax.jit, static_argnames=("spec", "dtype", "levels", "include_global"))
 def _rmac_of_images(
-    variables: Any, images: jax.Array, *, spec: Any, dtype: str, levels: int, include_global: bool
+    variables: Any, images: jax.Array, *, spec: Any, dtype: Any, levels: int, include_global: bool
 ) -> jax.Array:
     return rmac(forward(spec, variables, images, dtype), levels, include_global)
 

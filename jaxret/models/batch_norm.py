@@ -34,12 +34,13 @@ def recalibrate(
 
     Args:
         encoder: Not folded: folding has used its statistics up.
-        batches: uint8 [B, H, W, 3] each, in order; or pairs (images, n) of which only the first n
-            images count and the rest is padding. A smaller last batch is padded here, so that
-            one compiled function serves all.
+        batches: uint8 [B, H, W, 3] each, in order; or pairs (images, mask) with bool [B], False
+            for images that do not count. A smaller last batch is padded here, so that one
+            compiled function serves all.
         momentum: Share of a batch in the new statistics; None for the cumulative average.
         place: Puts a host array ([B, ...]) onto the devices, e.g. sharded along the first axis:
-            the statistics are those of the whole batch, on however many devices it lies.
+            the statistics are those of the whole batch, on however many devices of however many
+            processes it lies.
 
     Raises:
         UserError: The encoder is folded, the momentum is outside [0, 1], or there is no batch.
@@ -49,12 +50,12 @@ def recalibrate(
         return encoder
     stats, seen, size = encoder.variables["batch_stats"], 0, 0
     for batch in batches:
-        images, valid = batch if isinstance(batch, tuple) else (batch, len(batch))
+        images, mask = batch if isinstance(batch, tuple) else (batch, np.ones(len(batch), bool))
         check_images(images)
-        if valid == 0:
+        if len(images) == 0:
             continue
         size = max(size, len(images))
-        images, mask = _padded(images, valid, size)
+        images, mask = _padded(np.asarray(images), size), _padded(np.asarray(mask), size)
         seen += 1
         rate = 1 / seen if momentum is None else momentum
         variables = {"params": encoder.variables["params"], "batch_stats": stats}
@@ -79,8 +80,9 @@ def step(
         variables: With the running statistics so far.
         images: uint8 [B, H, W, 3].
         mask: bool [B], False for padding.
-        rate: Share of this batch in the result.
+        rate: Share of this batch in the result; a batch in which no image counts has none.
     """
+    rate = jnp.where(mask.any(), rate, 0)
     x = normalize_pixels(spec, images, jnp.float32)
     _, updated = network(spec).apply(
         variables, x, mask=mask, last=spec.tap, mutable=["batch_stats"]
@@ -89,10 +91,9 @@ def step(
     return jax.tree.map(lambda old, batch: (1 - rate) * old + rate * batch, old, batch)
 
 
-def _padded(images: Any, valid: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    images = np.asarray(images)
-    missing = ((0, size - len(images)), (0, 0), (0, 0), (0, 0))
-    return np.pad(images, missing), np.arange(size) < valid
+def _padded(rows: np.ndarray, size: int) -> np.ndarray:
+    """`size` rows; those that are added are zeros, False in a mask."""
+    return np.pad(rows, ((0, size - len(rows)), *((0, 0),) * (rows.ndim - 1)))
 
 
 def _check(encoder: Encoder, momentum: float | None) -> None:
