@@ -79,6 +79,11 @@ class Sheet:
         """Whether there is ground truth that says what is right."""
         return any(row.positives is not None for row in self.rows)
 
+    @property
+    def scored(self) -> bool:
+        """Whether the results carry their similarity."""
+        return any(hit.similarity is not None for row in self.rows for hit in row.hits)
+
     def size(self) -> int:
         """Bytes that the pictures take within a page."""
         pictures = [p for row in self.rows for p in (row.picture, *(h.picture for h in row.hits))]

@@ -38,7 +38,7 @@ class Results:
         covers every cell that agrees with it; the model of a gap may be one member of an ensemble.
       comparisons: two models on one dataset: model_a, model_b, dataset, dim, ranking, protocol,
         difference (mAP of b less that of a), low, high, confidence, queries.
-      timings: seconds a stage.
+      timings: seconds a stage; "all" is the whole run where it was measured.
       environment: versions, devices, date.
       notes: sentences that the reader must know.
     """
@@ -80,6 +80,10 @@ class Results:
         """The one that a single number is quoted for: medium where there is one."""
         found = self.protocols(dataset)
         return "medium" if "medium" in found else found[0]
+
+    def seconds(self) -> float:
+        """The whole run: as measured, else the sum of its stages."""
+        return self.timings.get("all", sum(self.timings.values()))
 
     def gap(self, **cell: Any) -> str:
         """Why a cell was not run; an empty string where nothing is known."""

@@ -25,7 +25,7 @@ def key_numbers(results: Results, tables: Sequence[Table]) -> list[KeyNumber]:
         if len(counts) == 1:
             numbers.append(KeyNumber(f"{counts[0]:,}".replace(",", " "), "", label))
     if results.timings:
-        numbers.append(KeyNumber(*duration(sum(results.timings.values())), "computing time"))
+        numbers.append(KeyNumber(*duration(results.seconds()), "computing time"))
     return numbers
 
 
@@ -74,7 +74,7 @@ def _best_figure(results: Results) -> dict[str, Any] | None:
 
 def timings(results: Results) -> list[tuple[str, str, float]]:
     """Stage, time in words, share of the whole."""
-    whole = sum(results.timings.values()) or 1.0
+    whole = results.seconds() or 1.0
     return [
         (stage, " ".join(duration(seconds)), seconds / whole)
         for stage, seconds in results.timings.items()

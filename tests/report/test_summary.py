@@ -5,7 +5,7 @@ import pytest
 from jaxret.report.layouts import tables
 from jaxret.report.queries import query_profiles, query_tables
 from jaxret.report.results import Results
-from jaxret.report.summary import duration, key_numbers
+from jaxret.report.summary import duration, key_numbers, timings
 
 
 def test_a_run_opens_with_plain_search_and_the_best_ranking(results):
@@ -24,6 +24,12 @@ def test_nothing_run_is_no_error():
     assert key_numbers(Results(), []) == []
     suite = Results(suite="table1")
     assert [n.value for n in key_numbers(suite, tables(suite))] == ["0"]
+
+
+def test_the_whole_time_is_not_counted_twice(results):
+    results.timings = {"features": 30.0, "ranking": 10.0, "all": 50.0}
+    assert key_numbers(results, [])[-1].value == "50"
+    assert [share for *_, share in timings(results)] == [0.6, 0.2, 1.0]
 
 
 @pytest.mark.parametrize(
