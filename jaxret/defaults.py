@@ -12,6 +12,7 @@ BN_BATCH_SIZE = 32
 
 RMAC_LEVELS = 3  # Tolias et al., ICLR 2016
 PCA_DIM = 512
+CHECKPOINT_PCA_POWER = 0.25  # of the variance, as the release of GeM(AP) evaluates itself
 
 # An option the study does not use: Radenovic et al., TPAMI 2018.
 MULTISCALES = (1.0, 2**-0.5, 0.5)  # of the side lengths
@@ -33,3 +34,15 @@ CG_TOLERANCE = 1e-6  # relative to the right-hand side
 CG_ROUNDS = 20
 
 PRECISION_AT = (1, 5, 10)  # k of mP@k, Radenovic et al., CVPR 2018
+
+# The columns of the paper's Table 1, by the names that tables, files and flags use.
+RANKINGS = (
+    "G",
+    "G+AQE",
+    "G+DBA",
+    "G+DBA+AQE",
+    "G+DFS",
+    "G+AQE+DFS",
+    "G+DBA+DFS",
+    "G+DBA+AQE+DFS",
+)

@@ -59,11 +59,19 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
         o.name: values[o.name].value for o, _ in options() if o.name not in _SWEPT
     }
     fixed["ranking"] = tuple(fixed["ranking"])
+    fixed["scales"] = tuple(_number(text) for text in fixed["scales"])
     swept = itertools.product(*(values[name].value or [None] for name in _SWEPT))
     return [
         Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim))
         for model, dataset, dim in swept
     ]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--scales={text} must be a number, such as 0.71.") from None
 
 
 def _dimension(text: str | None) -> int | str | None:

@@ -1,6 +1,6 @@
 """One evaluation from photographs to figures: read `evaluate` from top to bottom."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import platformdirs
 from jaxret import data, defaults, models
 from jaxret.artifacts import Store
 from jaxret.data.dataset import Dataset, without
-from jaxret.descriptors.extract import Descriptors, Extraction, extract
+from jaxret.descriptors.extract import Descriptors, Extraction, extract_scales
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.recalibration import Recalibration, recalibrated
 from jaxret.descriptors.whitening import PCAWhitening
+from jaxret.errors import UserError
 from jaxret.evaluation.metrics import evaluate as measure
 from jaxret.models.encoder import Encoder
 from jaxret.ranking.diffusion import DiffusionSettings
@@ -33,13 +34,14 @@ class Evaluation:
     figures: list[dict[str, Any]] = field(default_factory=list)
     ranked: dict[str, Ranked] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)  # photograph, reason
+    stored_pca: Mapping[str, np.ndarray] | None = None  # the one that came with the weights
     notes: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
 
 
 def evaluate(settings: Settings, store: Store) -> Evaluation:
     """Photographs -> encoder -> R-MAC -> PCA-whitening -> rankings -> mAP, mP@k."""
-    dataset = data.load(settings.dataset, settings.data_dir)
+    dataset = data.load(settings.dataset, **settings.data_options)
     found = Evaluation(settings, dataset)
 
     members = [_describe(name, dataset, found, store) for name in settings.members]
@@ -68,18 +70,26 @@ def _describe(
     settings = found.settings
     encoder = _encoder(name, settings)
     found.models.append(_model_row(encoder, settings))
+    found.stored_pca = encoder.whitening
     how = _extraction(encoder, dataset, settings)
     with found.clock.timed("recalibration"):
         encoder, origin = _prepared(encoder, dataset, how, found, store)
     with found.clock.timed("features"):
-        queries = extract(encoder, dataset.queries, how, origin, store)
-        database = extract(encoder, dataset.database, how, origin, store)
+        queries = extract_scales(encoder, dataset.queries, how, settings.scales, origin, store)
+        database = extract_scales(encoder, dataset.database, how, settings.scales, origin, store)
     if queries.reused and database.reused:
         found.notes.append(f"Features of {name} were reused from {store.root}.")
     return queries, database
 
 
 def _encoder(name: str, settings: Settings) -> Encoder:
+    if settings.checkpoint:
+        from jaxret import convert  # late: only this needs torch
+
+        encoder, _ = convert.load_checkpoint(
+            settings.checkpoint, settings.arch, settings.width, name=name
+        )
+        return encoder
     if settings.weights == "random":
         return models.random(name, settings.seed)
     return models.load(name, settings.weights_dir)
@@ -89,6 +99,8 @@ def _extraction(encoder: Encoder, dataset: Dataset, settings: Settings) -> Extra
     return Extraction(
         image_size=settings.image_size or dataset.image_size or defaults.IMAGE_SIZE,
         crop=settings.query_crop == "bbox",
+        resize=settings.resize,
+        decoder=settings.decoder,
         dtype=settings.dtype,
         rmac_levels=settings.rmac_levels,
         rmac_include_global=settings.rmac_include_global,
@@ -159,14 +171,26 @@ def _concatenate(members: Sequence[Descriptors]) -> np.ndarray:
 
 
 def _whitening(database: np.ndarray, found: Evaluation, store: Store) -> PCAWhitening:
-    """The PCA-whitening of the settings, learnt on this database or on another dataset's."""
+    """Learnt on this database, or on another dataset's, or the one stored with the weights."""
     settings = found.settings
+    if settings.whitening == "checkpoint":
+        return _stored_whitening(found)
     if settings.whiten_on:
-        other = data.load(settings.whiten_on, settings.data_dir)
+        other = data.load(settings.whiten_on, **settings.data_options)
         members = [_describe(name, other, found, store)[1] for name in settings.members]
         database = _concatenate(members)
     with found.clock.timed("whitening"):
         return PCAWhitening.fit(database, _pca_dim(database.shape, found))
+
+
+def _stored_whitening(found: Evaluation) -> PCAWhitening:
+    if found.stored_pca is None or len(found.settings.members) > 1:
+        raise UserError(
+            f"No PCA is stored with the weights of {found.settings.model}: use --whitening=learnt."
+        )
+    whiten = PCAWhitening.from_pca(**found.stored_pca, power=defaults.CHECKPOINT_PCA_POWER)
+    dim = found.settings.pca_dim
+    return whiten if dim is None else whiten.truncate(int(dim))
 
 
 def _pca_dim(shape: tuple[int, ...], found: Evaluation) -> int:

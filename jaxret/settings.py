@@ -15,18 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jaxret import defaults
+from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 
-RANKINGS = (
-    "G",
-    "G+AQE",
-    "G+DBA",
-    "G+DBA+AQE",
-    "G+DFS",
-    "G+AQE+DFS",
-    "G+DBA+DFS",
-    "G+DBA+AQE+DFS",
-)
+LEAST_IMAGE_SIZE = 32
 TRUE_DIM = "true"  # Table 3's "True dim": L2-normalised R-MAC, no PCA
 
 
@@ -45,6 +37,12 @@ class Settings:
     )
     dataset: str = _option("demo", "Dataset by name, or a folder of photographs with a gnd.json.")
     ranking: tuple[str, ...] = _option(RANKINGS, "Rankings to run, comma-separated.", RANKINGS)
+    allow_missing: bool = _option(
+        False, "Evaluate a benchmark on those of its photographs that are there."
+    )
+    distractors: str | None = _option(
+        None, "Add a million distractors to roxford5k or rparis6k.", ("revisitop1m",)
+    )
 
     weights: str = _option(
         "converted",
@@ -59,7 +57,9 @@ class Settings:
         "Architecture of --checkpoint.",
         ("resnet18", "resnet34", "resnet50", "resnet101"),
     )
-    width: int = _option(1, "Width multiplier of --arch.")
+    width: int | None = _option(
+        None, "Width multiplier of --arch (unset: as its first layer says)."
+    )
     dtype: str = _option(
         "float32",
         "Arithmetic of the encoder; R-MAC is float32 in any case.",
@@ -74,6 +74,18 @@ class Settings:
     )
     query_crop: str = _option(
         "bbox", "Cut a query to its box before the resize, or take it whole.", ("bbox", "none")
+    )
+    resize: str = _option(
+        "square",
+        "Resize to a square, or keep the aspect ratio with the longer side at --image_size "
+        "(recalibration sees squares in any case).",
+        ("square", "keep"),
+    )
+    decoder: str = _option(
+        "pil", "What decodes JPEGs; simplejpeg is faster and an extra.", ("pil", "simplejpeg")
+    )
+    scales: tuple[float, ...] = _option(
+        (1.0,), "Multi-scale: factors of --image_size whose descriptors are pooled."
     )
     on_bad_image: str | None = _option(
         None,
@@ -139,6 +151,9 @@ class Settings:
     data_dir: str | None = _option(
         None, "Where benchmarks lie (default: the user's cache).", (), True
     )
+    manual_dir: str | None = _option(
+        None, "Where the official files of a benchmark lie, packed or unpacked.", (), True
+    )
     weights_dir: str | None = _option(
         None, "Where converted weights lie (default: ./weights, the user's cache).", (), True
     )
@@ -156,10 +171,17 @@ class Settings:
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
             _check_choice(option, getattr(self, option.name))
-        for name in ("batch_size", "bn_batch_size", "image_size", "rmac_levels", "dba_n", "width"):
+        for name in ("batch_size", "bn_batch_size", "rmac_levels", "dba_n", "width"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"--{name}={value} must be 1 or more.")
+        if self.image_size is not None and self.image_size < LEAST_IMAGE_SIZE:
+            raise UserError(
+                f"--image_size={self.image_size} is too small: encoders see one cell of their map "
+                f"in {LEAST_IMAGE_SIZE} pixels; {defaults.IMAGE_SIZE} is the study's."
+            )
+        if not self.scales or not all(scale > 0 for scale in self.scales):
+            raise UserError(f"--scales={self.scales} must be numbers above 0, such as 1,0.71,0.5.")
         if isinstance(self.pca_dim, str) and self.pca_dim != TRUE_DIM:
             raise UserError(f"--pca_dim={self.pca_dim} must be a whole number or '{TRUE_DIM}'.")
 
@@ -172,6 +194,16 @@ class Settings:
     def label(self) -> str:
         """What tables call the encoder."""
         return self.model if self.weights == "converted" else f"{self.model} ({self.weights})"
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """What `jaxret.data.load` is told beside the name."""
+        return {
+            "data_dir": self.data_dir,
+            "manual_dir": self.manual_dir,
+            "allow_missing": self.allow_missing,
+            "distractors": self.distractors,
+        }
 
     def key(self) -> dict[str, Any]:
         """What can change a figure, as plain data."""

@@ -7,13 +7,23 @@ import pytest
 from jaxret.errors import UserError
 from jaxret.settings import Settings, options
 
-MACHINE = {"data_dir", "weights_dir", "workdir", "batch_size", "workers", "block_size"}
+MACHINE = {
+    "data_dir",
+    "manual_dir",
+    "weights_dir",
+    "workdir",
+    "batch_size",
+    "workers",
+    "block_size",
+}
 
 
 def other_value(option, kind):
     """A valid value that is not the default."""
-    if option.name == "pca_dim":
+    if option.name in ("pca_dim", "image_size"):
         return 64
+    if option.name == "scales":
+        return (1.0, 0.5)
     if option.metadata["choices"]:
         others = [c for c in option.metadata["choices"] if c != option.default]
         return (others[0],) if isinstance(option.default, tuple) else others[0]
@@ -42,7 +52,8 @@ def test_members_of_an_ensemble():
     [
         ({"ranking": ("G", "G+QE")}, r"--ranking=G\+QE is not known; allowed: G, G\+AQE"),
         ({"dba_weights": "gordon"}, "--dba_weights=gordon is not known; allowed: gordo"),
-        ({"image_size": 0}, "--image_size=0 must be 1 or more"),
+        ({"image_size": 1}, "--image_size=1 is too small"),
+        ({"scales": (1.0, 0.0)}, r"--scales=\(1\.0, 0\.0\) must be numbers above 0"),
         ({"batch_size": -4}, "--batch_size=-4 must be 1 or more"),
         ({"pca_dim": "all"}, "--pca_dim=all must be a whole number or 'true'"),
     ],

@@ -9,8 +9,8 @@ p, p + P, p + 2P, ...; all of them wait until the last shard lies there, then re
 import collections
 import functools
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,16 @@ from tqdm import tqdm
 from jaxret import parallel
 from jaxret.artifacts import Store, read_arrays, write_arrays
 from jaxret.data.dataset import Split
+from jaxret.data.images import sizes_at
 from jaxret.data.loader import Batch, batches
+from jaxret.descriptors.multiscale import pool_scales
 from jaxret.descriptors.rmac import rmac
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder, forward
 from jaxret.models.folding import fold
 from jaxret.timing import Clock
 
-_STAGE_VERSION = 2  # raise it when the same key would give other descriptors
+_STAGE_VERSION = 3  # raise it when the same key would give other descriptors
 SHARD = 64  # photographs that a killed run loses at most
 
 
@@ -39,6 +41,8 @@ class Extraction:
 
     image_size: int
     crop: bool
+    resize: str
+    decoder: str
     dtype: str
     rmac_levels: int
     rmac_include_global: bool
@@ -50,6 +54,8 @@ class Extraction:
         return {
             "image_size": self.image_size,
             "crop": self.crop,
+            "resize": self.resize,
+            "decoder": self.decoder,
             "dtype": self.dtype,
             "rmac_levels": self.rmac_levels,
             "rmac_include_global": self.rmac_include_global,
@@ -97,6 +103,25 @@ def extract(
     return _join([read_arrays(path) for path, _ in shards], reused=not missing)
 
 
+def extract_scales(
+    encoder: Encoder,
+    split: Split,
+    how: Extraction,
+    scales: Sequence[float],
+    origin: Mapping[str, Any],
+    store: Store,
+) -> Descriptors:
+    """`extract` at each scale of the image size, pooled; each scale is stored on its own."""
+    sizes = sizes_at(how.image_size, scales)
+    found = [
+        extract(encoder, split, replace(how, image_size=size), origin, store) for size in sizes
+    ]
+    if len(found) == 1:
+        return found[0]
+    vectors = np.asarray(pool_scales(np.stack([one.vectors for one in found])))
+    return replace(found[0], vectors=vectors, reused=all(one.reused for one in found))
+
+
 def _extract_shards(
     encoder: Encoder, split: Split, how: Extraction, shards: list[tuple[Path, range]]
 ) -> None:
@@ -123,10 +148,13 @@ def _extract_shards(
 def _write_shard(
     path: Path, rows: list[Any], indices: list[Any], skipped: list[Any], channels: int
 ) -> None:
+    places = np.concatenate([*indices, np.zeros(0, np.int64)]).astype(np.int64)
+    vectors = np.concatenate([*rows, np.zeros((0, channels), np.float32)])
+    order = np.argsort(places)  # photographs that keep their aspect come grouped by shape
     write_arrays(
         path,
-        vectors=np.concatenate([*rows, np.zeros((0, channels), np.float32)]),
-        indices=np.concatenate([*indices, np.zeros(0, np.int64)]).astype(np.int64),
+        vectors=vectors[order],
+        indices=places[order],
         skipped=np.asarray(skipped, dtype=np.str_).reshape(-1, 2),
     )
 
@@ -171,6 +199,8 @@ class _Describe:
             self._batch_size,
             indices=photographs,
             crop=self._how.crop,
+            resize=self._how.resize,
+            decoder=self._how.decoder,
             workers=self._how.workers,
             on_bad=self._how.on_bad_image,
             bad=skipped,

@@ -16,22 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
+from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 from jaxret.ranking import diffusion, expansion
 from jaxret.ranking.diffusion import DiffusionSettings, JointDiffusion, Rows
 from jaxret.ranking.inputs import normalised, positive_integer, unit_rows
 from jaxret.ranking.knn import Neighbours, best, others, search
 
-RANKINGS = (
-    "G",
-    "G+AQE",
-    "G+DBA",
-    "G+DBA+AQE",
-    "G+DFS",
-    "G+AQE+DFS",
-    "G+DBA+DFS",
-    "G+DBA+AQE+DFS",
-)
 DFS_FORMS = ("joint", "inductive")
 
 
