@@ -96,7 +96,9 @@ def main(argv: list[str]) -> None:
             raise UserError(f"'{argv[1]}' is not a flag: write --name=value, see --help.")
         every = settings_from_flags(flags.FLAGS)
         from jaxret import parallel, suite  # late: they import JAX, and --help must be fast
+        from jaxret.models.locations import cache_dir
 
+        parallel.keep_compiled(cache_dir() / "compiled")
         if flags.FLAGS.multihost:
             parallel.start(*(flags.FLAGS[n].value for n in ("coordinator", "processes", "process")))
         suite.run_and_report(every)

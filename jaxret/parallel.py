@@ -30,6 +30,12 @@ def start(coordinator: str | None, processes: int | None, process: int | None) -
     jax.distributed.initialize(coordinator, processes, process)
 
 
+def keep_compiled(folder: Path) -> None:
+    """Compiled functions are kept in this folder, so that the next start does not compile again."""
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
 def local_mesh() -> Mesh:
     """A one-dimensional mesh over the devices of this process."""
     return Mesh(np.asarray(jax.local_devices()), (BATCH_AXIS,))
