@@ -1,11 +1,21 @@
 """Checkpoints of other frameworks, read safely and ported strictly.
 
 `from_state_dict(model, arrays)` is an Encoder, `port` the same with a report of what was used and
-dropped, `convert_file` goes from a checkpoint file to a folder of converted weights.
+dropped; `from_checkpoint(arrays, arch)` serves any ResNet-shaped checkpoint. `convert_file` goes
+from a checkpoint file to a folder of converted weights, `load_checkpoint` to an Encoder.
 """
 
-from jaxret.convert.files import Conversion, convert_file
+from jaxret.convert.files import Conversion, convert_file, load_checkpoint
+from jaxret.convert.generic import from_checkpoint
 from jaxret.convert.port import from_state_dict, port
 from jaxret.convert.report import ConversionReport
 
-__all__ = ["Conversion", "ConversionReport", "convert_file", "from_state_dict", "port"]
+__all__ = [
+    "Conversion",
+    "ConversionReport",
+    "convert_file",
+    "from_checkpoint",
+    "from_state_dict",
+    "load_checkpoint",
+    "port",
+]

@@ -1,22 +1,13 @@
-"""How the authors of each family name their arrays, as rules: their name -> our path.
+"""How a family of checkpoints names its arrays, as rules: their name -> our path.
 
-Our modules carry PyTorch's names, so one rule serves every PyTorch checkpoint: a number joins the
-word before it ("layer1.0.downsample.1" -> "layer1_0/downsample_1"), and the last word says the
-role. What a file holds beyond the encoder (classifiers, projection heads, queues) is dropped by
-name; a name that no rule knows is an error of the port.
+What a file holds beyond the encoder (classifiers, projection heads, queues) is dropped by name; a
+name that no rule knows is an error of the port.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-
-_ROLES = {
-    "bias": ("params", "bias"),
-    "running_mean": ("batch_stats", "mean"),
-    "running_var": ("batch_stats", "var"),
-    "p": ("params", "p"),
-}
 
 
 @dataclass(frozen=True)
@@ -26,23 +17,29 @@ class Layout:
     Attributes:
         name: Of the layout.
         anchor: An array that every file holds, under one of the prefixes; found by it.
-        prefixes: What may stand before every name of the encoder; stripped.
-        wrappers: Keys under which a file may keep its state dict.
         kept: Regular expression of the names (prefix stripped) that belong to the encoder.
-        dropped: (regular expression on the whole name, why it is not needed), tried in order.
-        path: Name (prefix stripped) and number of axes -> our path.
-        order: "torch" kernels are [out, in, kh, kw] and are transposed; "ours" are as we hold
-            them.
+        dropped: (regular expression on the whole name, why it is not needed), tried in order
+            and before `kept`.
+        path: Name (prefix stripped) and number of axes -> our path, e.g.
+            "params/layer1_0/conv1/kernel", or None where the name is not of this network.
+        prefixes: What may stand before every name of the encoder, the likeliest first.
+        wrappers: Keys under which a file may keep its state dict.
+        kernels: "torch" kernels are [out, in, kh, kw] or [out, in] and are transposed; "ours" are
+            as we hold them, [kh, kw, in, out].
+        flat_vectors: False where a vector is stored as [1, 1, 1, C].
+        witness: A second array that confirms a prefix nobody is known to use; empty: none will do.
     """
 
     name: str
     anchor: str
     kept: str
     dropped: tuple[tuple[str, str], ...]
-    path: Callable[[str, int], str]
+    path: Callable[[str, int], str | None]
     prefixes: tuple[str, ...] = ("",)
     wrappers: tuple[str, ...] = ()
-    order: Literal["torch", "ours"] = "torch"
+    kernels: Literal["torch", "ours"] = "torch"
+    flat_vectors: bool = True
+    witness: str = ""
 
     def unwrap(self, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
         """The mapping of names to arrays inside a file that wraps it."""
@@ -52,65 +49,48 @@ class Layout:
         return checkpoint
 
     def prefix(self, names: Mapping[str, Any]) -> str | None:
-        """The prefix under which the anchor is found, or None: then the file is another's."""
-        return next((p for p in self.prefixes if p + self.anchor in names), None)
+        """The prefix under which the anchor is found, or None: then the file is another's.
+
+        A prefix that nobody is known to use will do if the file holds only one network under it.
+        """
+        known = next((p for p in self.prefixes if p + self.anchor in names), None)
+        if known is not None or not self.witness:
+            return known
+        ends = [name for name in names if name.endswith(f".{self.anchor}")]
+        others = [name.removesuffix(self.anchor) for name in ends]
+        others = [prefix for prefix in others if prefix + self.witness in names]
+        return others[0] if len(others) == 1 else None
 
     def reason_to_drop(self, name: str) -> str | None:
         """Why an array is not needed, or None where no rule knows it."""
         return next((why for pattern, why in self.dropped if re.search(pattern, name)), None)
 
+    def locate(self, name: str, prefix: str, axes: int) -> str | None:
+        """Our path for a name of the file, or None where it is not the encoder's."""
+        inside = self.is_inside(name, prefix)
+        return self.path(name.removeprefix(prefix), axes) if inside else None
 
-def torch_path(name: str, axes: int) -> str:
-    """From "layer1.0.conv1.weight" with 4 axes to "params/layer1_0/conv1/kernel"."""
-    *parents, role = name.split(".")
-    modules: list[str] = []
-    for part in parents:
-        if part.isdigit() and modules:
-            modules[-1] += f"_{part}"
-        else:
-            modules.append(part.lstrip("_"))
-    weight = ("params", "scale" if axes == 1 else "kernel")
-    collection, leaf = _ROLES.get(role, weight if role == "weight" else ("params", role))
-    return "/".join([collection, *modules, leaf])
+    def is_inside(self, name: str, prefix: str) -> bool:
+        """Whether a name belongs to the encoder, known or not."""
+        inner = name.removeprefix(prefix)
+        return name.startswith(prefix) and re.match(self.kept, inner) is not None
+
+    def axes_to_ours(self, path: str, count: int) -> tuple[int, ...]:
+        """The transposition that makes their array of `count` axes ours."""
+        if self.kernels == "torch" and path.endswith("/kernel"):
+            return (2, 3, 1, 0) if count == 4 else (1, 0)
+        return tuple(range(count))
 
 
-_COUNTER = (r"(^|\.)num_batches_tracked$", "counter of batches")
+def layouts_of(name: str) -> tuple[Layout, ...]:
+    """The layouts that the files of a row may have, by the name of the row's `layout`."""
+    from jaxret.convert import layouts_other, layouts_torch
 
-_RESNET_DROPPED = (
-    _COUNTER,
-    (r"(^|\.)encoder_k\.", "momentum encoder"),
-    (r"(^|\.)queue(_ptr)?$", "queue of negatives"),
-    (r"(^|\.)(projection_head|projector|head)\.", "projection head"),
-    (r"(^|\.)prototypes\.", "prototypes"),
-    (r"(^|\.)predictor\.", "predictor"),
-    (r"^module\.bn\.", "normalisation of the loss"),
-    (r"(^|\.)fc\.", "classifier or projection head"),
-)
-
-RESNET = Layout(
-    name="resnet",
-    anchor="conv1.weight",
-    kept=r"^(conv1|bn1|layer[1-4])\.",
-    dropped=_RESNET_DROPPED,
-    path=torch_path,
-    prefixes=tuple(
-        outer + inner
-        for inner in ("", "encoder_q.", "encoder.", "backbone.")
-        for outer in ("", "module.")
-    ),
-    wrappers=("state_dict", "model", "teacher"),
-)
-
-EFFICIENTNET_LITE = Layout(
-    name="efficientnet_lite",
-    anchor="_conv_stem.weight",
-    kept=r"^(_conv_stem|_bn0|_blocks|_conv_head|_bn1)\.",
-    dropped=(_COUNTER, (r"^_fc\.", "classifier")),
-    path=torch_path,
-)
-
-# name of a row's layout -> the layouts that its files may have
-LAYOUTS: dict[str, tuple[Layout, ...]] = {
-    "resnet": (RESNET,),
-    "efficientnet_lite": (EFFICIENTNET_LITE,),
-}
+    return {
+        "resnet": (layouts_torch.RESNET,),
+        "simclr": (layouts_torch.RESNET, layouts_other.SIMCLR_TENSORFLOW),
+        "byol": (layouts_other.BYOL_HAIKU, layouts_torch.RESNET),
+        "gem": (layouts_torch.GEM,),
+        "amdim": (layouts_torch.AMDIM,),
+        "efficientnet_lite": (layouts_torch.EFFICIENTNET_LITE,),
+    }[name]

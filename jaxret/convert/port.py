@@ -1,13 +1,14 @@
 """The strict port: every array of the network is filled once, or the conversion is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxret.convert.layouts import LAYOUTS, Layout
+from jaxret.convert.layouts import Layout, layouts_of
 from jaxret.convert.report import ConversionReport
+from jaxret.convert.whitening import stored_pca
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder, named_arrays, template
 from jaxret.models.registry import ModelSpec, get
@@ -28,90 +29,117 @@ def from_state_dict(model: str | ModelSpec, state_dict: Mapping[str, Any]) -> En
     return port(model, state_dict)[0]
 
 
-def port(model: str | ModelSpec, state_dict: Mapping[str, Any]) -> tuple[Encoder, ConversionReport]:
-    """As `from_state_dict`, with the account of what was used and what was dropped."""
+def port(
+    model: str | ModelSpec,
+    state_dict: Mapping[str, Any],
+    extras: Mapping[str, Any] | None = None,
+    consume: bool = False,
+    lenient: bool = False,
+) -> tuple[Encoder, ConversionReport]:
+    """As `from_state_dict`, with the account of what was used and what was dropped.
+
+    Args:
+        model: A name of the registry, or a row.
+        state_dict: name -> array or tensor.
+        extras: What the file holds beside them: a "pca" among them is kept with the encoder.
+            None: whatever lies beside the wrapper in `state_dict`.
+        consume: Take each array out of `state_dict` as it is used, so that large networks are
+            never held twice.
+        lenient: Names outside the encoder that no rule knows are listed as dropped, not refused.
+            Inside the encoder nothing is forgiven.
+    """
     spec = get(model) if isinstance(model, str) else model
     layout, arrays, prefix = _recognize(spec, state_dict)
-    report = ConversionReport(spec.name)
+    report = ConversionReport(spec.name, layout.name)
     wanted = {name: tuple(leaf.shape) for name, leaf in named_arrays(template(spec))}
-    variables: dict[str, Any] = {"params": {}, "batch_stats": {}}
-    for name, path in _plan(layout, prefix, arrays, report).items():
-        if path not in wanted or path in report.used.values():
+    for name, path in _plan(layout, prefix, arrays, report, lenient).items():
+        if path in wanted and path not in report.used.values():
+            report.used[name] = path
+        else:
             report.unexpected.append(name)
-            continue
-        report.used[name] = path
-        _fill(variables, path, arrays[name], name, wanted[path], layout, report)
     report.missing += sorted(set(wanted) - set(report.used.values()))
+    variables: dict[str, Any] = {"params": {}, "batch_stats": {}}
+    for name, path in report.used.items():
+        value = arrays[name]
+        if consume and isinstance(arrays, MutableMapping):
+            del arrays[name]
+        array = _converted(value, name, path, wanted[path], layout, report)
+        if array is not None:
+            _put(variables, path, jnp.asarray(array))
     report.check()
-    return Encoder(spec, variables), report
+    pca = stored_pca(state_dict if extras is None else extras)
+    return Encoder(spec, variables, whitening=pca), report
 
 
 def _recognize(
     spec: ModelSpec, checkpoint: Mapping[str, Any]
 ) -> tuple[Layout, Mapping[str, Any], str]:
     """The layout whose anchor the file holds, its arrays, and the prefix of the encoder."""
-    for layout in LAYOUTS[spec.layout]:
+    layouts = layouts_of(spec.layout)
+    for layout in layouts:
         arrays = layout.unwrap(checkpoint)
         prefix = layout.prefix(arrays)
         if prefix is not None:
             return layout, arrays, prefix
-    anchors = " or ".join(layout.anchor for layout in LAYOUTS[spec.layout])
-    some = ", ".join(map(str, list(checkpoint)[:3]))
+    anchors = " or ".join(layout.anchor for layout in layouts)
+    some = ", ".join(map(str, list(layouts[0].unwrap(checkpoint))[:3]))
     raise UserError(
-        f"This is not a checkpoint of {spec.name}: {anchors} is missing, under any of the "
-        f"prefixes in use (it begins with {some or 'nothing'})."
+        f"This is not a checkpoint of {spec.name}: it has no {anchors}, under any of the prefixes "
+        f"in use (its first names are: {some or 'none'})."
     )
 
 
 def _plan(
-    layout: Layout, prefix: str, arrays: Mapping[str, Any], report: ConversionReport
+    layout: Layout,
+    prefix: str,
+    arrays: Mapping[str, Any],
+    report: ConversionReport,
+    lenient: bool,
 ) -> dict[str, str]:
     """Name in the checkpoint -> our path; the rest goes into the report."""
-    import re
-
     plan: dict[str, str] = {}
     for name, value in arrays.items():
-        inner = name.removeprefix(prefix)
         reason = layout.reason_to_drop(name)
-        if name.startswith(prefix) and re.match(layout.kept, inner) and reason is None:
-            plan[name] = layout.path(inner, len(np.shape(value)))
+        path = None if reason else layout.locate(name, prefix, len(np.shape(value)))
+        if path is not None:
+            plan[name] = path
         elif reason is not None:
             report.dropped[name] = reason
+        elif lenient and not layout.is_inside(name, prefix):
+            report.dropped[name] = "not of the encoder"
         else:
             report.unexpected.append(name)
     return plan
 
 
-def _fill(
-    variables: dict[str, Any],
-    path: str,
+def _converted(
     value: Any,
     name: str,
+    path: str,
     wanted: tuple[int, ...],
     layout: Layout,
     report: ConversionReport,
-) -> None:
-    axes = _axes_to_ours(layout, path, len(wanted))
-    array = _to_numpy(value)
+) -> np.ndarray | None:
+    """The array as we hold it; None, with a line in the report, where it cannot be used."""
+    axes = layout.axes_to_ours(path, len(wanted))
     theirs = tuple(wanted[axes.index(axis)] for axis in range(len(axes)))
+    array = _to_numpy(value)
+    if not layout.flat_vectors and len(wanted) == 1 and array.shape == (1, 1, 1, *wanted):
+        array = array.reshape(wanted)
     if array.shape != theirs:
         report.misshapen.append((name, array.shape, theirs))
-        return
-    if not np.isfinite(array).all():
+    elif not np.isfinite(array).all():
         report.invalid.append((name, "holds NaN or infinity"))
-        return
+    else:
+        return np.ascontiguousarray(array.transpose(axes))
+    return None
+
+
+def _put(tree: dict[str, Any], path: str, array: Any) -> None:
     *parents, leaf = path.split("/")
-    node = variables
     for parent in parents:
-        node = node.setdefault(parent, {})
-    node[leaf] = jnp.asarray(np.ascontiguousarray(array.transpose(axes)))
-
-
-def _axes_to_ours(layout: Layout, path: str, count: int) -> tuple[int, ...]:
-    """PyTorch kernels are [out, in, kh, kw] and [out, in]; ours [kh, kw, in, out], [in, out]."""
-    if layout.order == "torch" and path.endswith("/kernel"):
-        return (2, 3, 1, 0) if count == 4 else (1, 0)
-    return tuple(range(count))
+        tree = tree.setdefault(parent, {})
+    tree[leaf] = array
 
 
 def _to_numpy(value: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ class ConversionReport:
 
     Attributes:
         model: Name of the row.
+        layout: Name of the layout that the file has.
         used: name in the checkpoint -> our name ("params/layer1_0/conv1/kernel").
         dropped: name in the checkpoint -> why it is not needed.
         missing: Our names that nothing filled.
@@ -22,6 +23,7 @@ class ConversionReport:
     """
 
     model: str
+    layout: str
     used: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)

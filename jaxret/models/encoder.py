@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxret.errors import UserError
+from jaxret.models.amdim import AMDIM
 from jaxret.models.convolution import adaptive_average_pool
 from jaxret.models.efficientnet import EfficientNetLite
 from jaxret.models.layers import Style
@@ -32,6 +33,8 @@ def network(spec: ModelSpec, dtype: Any = jnp.float32) -> nn.Module:
         return ResNet(style=Style(padding=padding, **style), **arguments)
     if spec.architecture == "efficientnet_lite":
         return EfficientNetLite(style=Style(padding="same", epsilon=1e-3, **style), **arguments)
+    if spec.architecture == "amdim":
+        return AMDIM(style=Style(**style), **arguments)
     raise ValueError(f"no network of architecture {spec.architecture!r}")
 
 
@@ -65,7 +68,15 @@ def forward(
 
     Returns:
         [B, h, w, C] in float32, whatever the dtype of the convolutions.
+
+    Raises:
+        UserError: The images are smaller than the network can see.
     """
+    if min(images.shape[1:3]) < spec.smallest_image:
+        raise UserError(
+            f"{spec.name} needs images of at least {spec.smallest_image} pixels a side, but got "
+            f"{images.shape[1]}x{images.shape[2]}."
+        )
     return _finish(spec, _run(spec, variables, images, dtype)[spec.tap], images)
 
 

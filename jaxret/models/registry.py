@@ -2,7 +2,7 @@
 
 import difflib
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from jaxret.errors import UserError
 
@@ -56,6 +56,7 @@ class ModelSpec:
         sources: Where its checkpoint is published, the preferred one first.
         licence: Of the weights.
         image_size: Side in pixels that suits it; None for the study's.
+        smallest_image: Side in pixels below which the tap has no map.
         folded: True once batch normalisation has been folded into the convolutions.
         note: One sentence for people.
     """
@@ -74,6 +75,7 @@ class ModelSpec:
     sources: tuple[Source, ...] = ()
     licence: str = ""
     image_size: int | None = None
+    smallest_image: int = 1
     folded: bool = False
     note: str = ""
 
@@ -88,6 +90,52 @@ class ModelSpec:
         """The same row with other arguments of the architecture, e.g. stem_pool="same"."""
         arguments = dict(self.arguments)
         return replace(self, arguments=tuple(sorted({**arguments, **changes}.items())))
+
+
+def resnet(
+    name: str,
+    depth: int = 50,
+    width: int = 1,
+    padding: str = "torch",
+    stem_pool: str = "torch",
+    descriptor: int = 0,
+    parameters: int = 23_508_032,
+    layout: str = "",
+    **others: Any,
+) -> ModelSpec:
+    """A row of the ResNet family; the defaults are those of a plain ResNet-50.
+
+    Args:
+        name: Of the row.
+        depth: 18, 34, 50, 101, 152 or 200.
+        width: Multiplier of all channels.
+        padding: "torch", or "same" where every strided window pads as TensorFlow does.
+        stem_pool: The same for the max-pool alone.
+        descriptor: Dimension of a GeM head's descriptor; 0 for a map.
+        parameters: As in ModelSpec.
+        layout: As in ModelSpec; by default "gem" with a head and "resnet" without.
+        **others: The other fields of ModelSpec.
+    """
+    arguments: dict[str, Argument] = {"depth": depth}
+    given: list[tuple[str, Argument, Argument]] = [
+        ("width", width, 1),
+        ("padding", padding, "torch"),
+        ("stem_pool", stem_pool, "torch"),
+        ("descriptor", descriptor, 0),
+    ]
+    arguments |= {key: value for key, value, default in given if value != default}
+    channels = (2048 if depth >= 50 else 512) * width
+    return ModelSpec(
+        name=name,
+        architecture="resnet",
+        arguments=tuple(sorted(arguments.items())),
+        tap="fc" if descriptor else "layer4",
+        head="gem" if descriptor else None,
+        channels=descriptor or channels,
+        parameters=parameters,
+        layout=layout or ("gem" if descriptor else "resnet"),
+        **others,
+    )
 
 
 def names() -> tuple[str, ...]:

@@ -24,9 +24,16 @@ SMALL = {
     "bottleneck": cut("resnet50", 2),
     "wide": cut("resnet50", 1, width=2, stem_pool="same"),
     "same": cut("resnet50", 2, padding="same", stem_pool="same"),
+    "gem": replace(get("gem-ap").with_arguments(stages=1, descriptor=32), channels=32),
     "efficientnet": get("efficientnet-lite0"),
+    "amdim": get("amdim").with_arguments(ndf=8, n_rkhs=72, n_depth=2),
+    "amdim9": replace(
+        get("amdim").with_arguments(ndf=8, n_rkhs=72, n_depth=2),
+        tap="layer_list_9",
+        grid_stride=None,
+    ),
 }
-SIZES = [(64, 64), (65, 63), (47, 78)]
+SIZES = [(128, 128), (129, 127), (143, 158)]
 
 
 @pytest.fixture(scope="module", params=SMALL)
@@ -46,7 +53,7 @@ def test_output_equals_the_twins(pair, size, photographs, relative_difference):
 
 def test_every_stage_equals_the_twins(pair, photographs, relative_difference):
     twin, encoder = pair
-    images = photographs(66, 71)
+    images = photographs(131, 136)
     expected = twins.run(twin, encoder.spec, images)
     stages = encoder.stages(images)
     assert list(stages) == list(expected)

@@ -70,7 +70,8 @@ def test_padding_does_not_count(pair, photographs):
     _, encoder = pair
     first, last = batches(photographs, [4, 2])
     padded = np.concatenate([last, np.full_like(last, 255)])
-    actual = recalibrate(encoder, [(first, 4), (padded, 2)])
+    mask = np.array([True, True, False, False])
+    actual = recalibrate(encoder, [first, (padded, mask)])
     expected = recalibrate(encoder, [first, last])
     assert actual.digest() == expected.digest()
 
