@@ -20,6 +20,7 @@ def test_tensorflow(ending):
     pytest.importorskip("tensorflow")
     checkpoint = read_checkpoint(FIXTURES / f"model.ckpt-225206{ending}")
     assert checkpoint.form == "tensorflow"
+    assert checkpoint.path == str(FIXTURES / "model.ckpt-225206")
     wanted = EXPECTED["tensorflow_variables"]()
     assert set(checkpoint.tensors) == set(wanted)
     for key, value in wanted.items():

@@ -1,9 +1,10 @@
 """tools/download.py against a server on this machine that plays the publishers."""
 
+import dataclasses
 import functools
 import http.server
-import importlib.util
 import io
+import os
 import subprocess
 import sys
 import threading
@@ -11,9 +12,12 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+import twins
 
-from jaxret import models
+from jaxret import models, obtain
 from jaxret.data import published, sources
 from jaxret.errors import UserError
 from jaxret.fetch import checks
@@ -21,16 +25,6 @@ from jaxret.models import delivery
 from jaxret.models.registry import Source
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def _load_tool():
-    spec = importlib.util.spec_from_file_location("tool_download", ROOT / "tools" / "download.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = _load_tool()
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -61,8 +55,6 @@ def publisher(tmp_path, monkeypatch) -> Iterator[http.server.ThreadingHTTPServer
 
 
 def _row(*found: Source) -> models.ModelSpec:
-    import dataclasses
-
     return dataclasses.replace(models.get("resnet50"), name="mine", sources=found)
 
 
@@ -80,21 +72,21 @@ def test_checkpoint_with_a_published_prefix(publisher, tmp_path, capsys, known):
     (publisher.folder / "a.pth").write_bytes(b"weights")
     digest = checks.digest(publisher.folder / "a.pth", "sha256")
     known(_row(Source(f"{publisher.base}/a.pth", sha256=digest[:8], size=7)))
-    path = tool.fetch_model("mine", str(tmp_path / "out"))
+    path = obtain.obtain_model("mine", str(tmp_path / "out"))
     assert path == tmp_path / "out" / "a.pth"
     assert path.read_bytes() == b"weights"
     said = capsys.readouterr().out
     assert "BSD-3-Clause" in said
     assert f"as published: sha256 begins with {digest[:8]}" in said
     assert f"python tools/convert.py --model=mine --source={path}" in said
-    tool.fetch_model("mine", str(tmp_path / "out"))
+    obtain.obtain_model("mine", str(tmp_path / "out"))
     assert publisher.asked == ["/a.pth"]
 
 
 def test_digest_is_told_where_none_is_published(publisher, tmp_path, capsys, known):
     (publisher.folder / "a.pth").write_bytes(b"weights")
     known(_row(Source(f"{publisher.base}/a.pth")))
-    path = tool.fetch_model("mine", str(tmp_path))
+    path = obtain.obtain_model("mine", str(tmp_path))
     assert f"its sha256 is {checks.digest(path, 'sha256')}" in capsys.readouterr().out
 
 
@@ -105,11 +97,11 @@ def test_another_source_is_named_but_never_taken_by_itself(publisher, tmp_path, 
     with pytest.raises(
         UserError, match=r"no file at .*a\.pth.*--source=2 is .*b\.pth \(200 epochs"
     ):
-        tool.fetch_model("mine", str(tmp_path / "out"))
+        obtain.obtain_model("mine", str(tmp_path / "out"))
     assert not (tmp_path / "out" / "b.pth").exists()
-    assert tool.fetch_model("mine", str(tmp_path / "out"), which=2).name == "b.pth"
+    assert obtain.obtain_model("mine", str(tmp_path / "out"), which=2).name == "b.pth"
     with pytest.raises(UserError, match="no source 3"):
-        tool.fetch_model("mine", str(tmp_path / "out"), which=3)
+        obtain.obtain_model("mine", str(tmp_path / "out"), which=3)
 
 
 def test_zip_delivery_is_unpacked(publisher, tmp_path):
@@ -124,6 +116,29 @@ def test_zip_delivery_is_unpacked(publisher, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["Resnet50-AP-GeM.pt"]
     delivery.fetch_checkpoint(row, tmp_path / "out")
     assert publisher.asked == ["/delivery"]
+
+
+def test_downloaded_and_converted(publisher, tmp_path, monkeypatch, known, capsys):
+    spec = models.get("resnet18")
+    twin = twins.randomize(twins.build(spec), seed=0)
+    torch.save(twins.published_state(spec, twin), publisher.folder / "a.pth")
+    known(dataclasses.replace(spec, sources=(Source(f"{publisher.base}/a.pth"),)))
+    monkeypatch.setattr("jaxret.models.locations.cache_dir", lambda: tmp_path / "cache")
+    folder = obtain.obtain_weights("resnet18", tmp_path / "weights")
+    assert "100 arrays used" in capsys.readouterr().out
+    kernel = models.load("resnet18", tmp_path / "weights").variables["params"]["conv1"]["kernel"]
+    np.testing.assert_array_equal(kernel, twin.conv1.weight.detach().numpy().transpose(2, 3, 1, 0))
+    assert folder == tmp_path / "weights" / "resnet18"
+
+
+def test_what_is_no_checkpoint_is_not_converted(publisher, tmp_path, monkeypatch, known):
+    torch.save({}, publisher.folder / "a.pth")
+    row = dataclasses.replace(models.get("resnet18"), sources=(Source(f"{publisher.base}/a.pth"),))
+    known(row)
+    monkeypatch.setattr("jaxret.models.locations.cache_dir", lambda: tmp_path / "cache")
+    with pytest.raises(UserError, match="holds no tensors"):
+        obtain.obtain_weights("resnet18", tmp_path / "weights")
+    assert not (tmp_path / "weights").exists()
 
 
 def test_both_files_of_a_tensorflow_checkpoint(publisher, tmp_path):
@@ -162,20 +177,20 @@ def oxford(publisher, monkeypatch):
 
 def test_dataset_is_announced_and_fetched(oxford, tmp_path, capsys):
     folder = tmp_path / "manual"
-    tool.fetch_dataset("roxford5k", str(folder))
+    obtain.obtain_dataset("roxford5k", str(folder))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == oxford
     said = capsys.readouterr().out
     assert "2 files to fetch, about 11.0 kB" in said
     assert "about as much disk again" in said
     assert "python -m jaxret.main --dataset=roxford5k" in said
-    tool.fetch_dataset("roxford5k", str(folder))
+    obtain.obtain_dataset("roxford5k", str(folder))
     assert "to fetch" not in capsys.readouterr().out
 
 
 def test_dataset_that_does_not_fit_is_not_begun(oxford, publisher, tmp_path, monkeypatch):
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(UserError, match=r"Fetching roxford5k needs 11\.0 kB"):
-        tool.fetch_dataset("roxford5k", str(tmp_path / "manual"))
+        obtain.obtain_dataset("roxford5k", str(tmp_path / "manual"))
     assert publisher.asked == []
 
 
@@ -198,8 +213,6 @@ def _run(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 

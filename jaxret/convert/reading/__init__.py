@@ -48,6 +48,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path).expanduser()
     form = container.recognise(path)
+    if form == container.TENSORFLOW:
+        path = container.tensorflow_prefix(path) or path
     try:
         contents = _load(path, form)
     except UserError:
@@ -71,7 +73,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 def _load(path: Path, form: str) -> Any:
     if form == container.TENSORFLOW:
-        return tensorflow_bundle.load(container.tensorflow_prefix(path) or path)
+        return tensorflow_bundle.load(path)
     if form == container.SAFETENSORS:
         return _load_safetensors(path)
     if form == container.NPZ:
