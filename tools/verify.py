@@ -1,0 +1,104 @@
+"""Holds an encoder of jaxret against its PyTorch twin on real photographs, stage by stage.
+
+    python tools/verify.py --model=simclr2x
+    python tools/verify.py --model=mocov2 --checkpoint=moco_v2_800ep_pretrain.pth.tar
+    python tools/verify.py --model=all --image_size=224 --json=verified.json
+
+Without --checkpoint the twin gets random weights with non-trivial BN statistics, which are written
+to a file as the model's authors write theirs; from there on the way is the same: the file through
+the converter to weights on disk, these loaded, and both networks run. The exit status is 1 if a
+map differs by more than 1e-5 of its largest value, or if the converter refuses the file.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import app, flags, logging
+
+from jaxret.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxret.models import ModelSpec
+
+_MODEL = flags.DEFINE_string("model", None, "Name of the model, several with commas, or 'all'.")
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "The authors' file. If not given: random weights in their form."
+)
+_SIZE = flags.DEFINE_string(
+    "image_size",
+    None,
+    "Pixels a side, or HEIGHTxWIDTH. If not given: the model's own, 724 up to 100 million"
+    " parameters, 224 beyond.",
+)
+_PHOTOGRAPHS = flags.DEFINE_integer("photographs", 2, "How many.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the random weights.", lower_bound=0)
+_FLOAT64 = flags.DEFINE_bool(
+    "float64", False, "Also measures how far each framework is from float64 arithmetic."
+)
+_JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
+
+_LARGE = 100_000_000  # parameters, beyond which 724 pixels take minutes and gigabytes on a CPU
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
+    logging.set_verbosity(logging.ERROR)  # JAX tells at INFO which backends it did not find
+    try:
+        specs = _specs(_MODEL.value or "", _CHECKPOINT.value)
+        sizes = [_size(_SIZE.value, spec) for spec in specs]
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return _verify_all(specs, sizes)
+
+
+def _verify_all(specs: "list[ModelSpec]", sizes: list[tuple[int, int]]) -> int:
+    from verification import describe, summarize, to_json, verify
+
+    from jaxret.artifacts import write_json
+
+    verdicts, refused = [], []
+    for spec, size in zip(specs, sizes, strict=True):
+        try:
+            verdict = verify(
+                spec, _CHECKPOINT.value, size, _PHOTOGRAPHS.value, _SEED.value, _FLOAT64.value
+            )
+        except UserError as error:
+            print(f"error: {spec.name}: {error}", file=sys.stderr)
+            refused.append((spec.name, str(error)))
+            continue
+        verdicts.append(verdict)
+        print(describe(verdict, colour=sys.stdout.isatty()) + "\n", flush=True)
+    if len(specs) > 1:
+        print(summarize(verdicts, refused))
+    if _JSON.value:
+        write_json(Path(_JSON.value), to_json(verdicts, refused))
+    return 0 if to_json(verdicts, refused)["passed"] else 1
+
+
+def _specs(model: str, checkpoint: str | None) -> "list[ModelSpec]":
+    from jaxret import models
+
+    names = list(models.names()) if model == "all" else [name for name in model.split(",") if name]
+    if checkpoint is not None and len(names) != 1:
+        raise UserError("A checkpoint is of one model: name that one with --model.")
+    return [models.get(name) for name in names]
+
+
+def _size(value: str | None, spec: "ModelSpec") -> tuple[int, int]:
+    from jaxret.defaults import IMAGE_SIZE
+
+    if value is None:
+        side = 224 if spec.parameters > _LARGE else spec.image_size or IMAGE_SIZE
+        return side, side
+    sides = value.lower().split("x")
+    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+        raise UserError(f"--image_size={value} is no size. Write 224 or 333x517 (height first).")
+    return int(sides[0]), int(sides[-1])
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("model")
+    app.run(main)
