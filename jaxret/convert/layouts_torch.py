@@ -81,7 +81,7 @@ AMDIM = Layout(
         _COUNTER,
         (r"layer_list\.[01]\.bn\.", "batch normalisation that is never applied"),
         (r"layer_list\.[2-8]\.(.*\.)?bn1\.", "batch normalisation that is never applied"),
-        (r"layer_list\.5\.", "batch normalisation that is never applied"),
+        (r"layer_list\.5\.bn\.", "batch normalisation that is never applied"),
         (r"(^|\.)rkhs_block_\d+\.", "heads of the contrastive loss"),
         (r"^g2l_loss\.", "masks of the contrastive loss"),
         (r"^evaluator\.", "classifier"),

@@ -48,7 +48,8 @@ SMALL = {
     "simsiam": _cut("simsiam"),
     "byol": _cut("byol"),
     "gem": replace(get("gem-ap").with_arguments(stages=1, descriptor=32), channels=32),
-    "amdim": get("amdim").with_arguments(ndf=8, n_rkhs=72, n_depth=2),
+    # Deep enough for a block to have a sixth unit: it is called layer_list.5, as a BN of the trunk.
+    "amdim": get("amdim").with_arguments(ndf=4, n_rkhs=40, n_depth=6),
     "efficientnet": get("efficientnet-lite0"),
 }
 QUICK = ("torchvision", "gem", "amdim")
