@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import adaptive_avg_pool2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from twins.building import pixels_to_torch
 
@@ -23,6 +24,7 @@ class Descriptor(nn.Module):
         super().__init__()
         self.twin = twin.to(dtype)
         self.tap = spec.tap
+        self.grid_stride = spec.grid_stride
         self.grid = grid
         self.dtype = dtype
         self.mean = nn.Buffer(255 * torch.tensor(spec.mean).reshape(1, 3, 1, 1))
@@ -31,6 +33,9 @@ class Descriptor(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
         fmap = self.twin(x.to(self.dtype))[self.tap].float()
+        if self.grid_stride is not None:
+            rows, columns = (-(-side // self.grid_stride) for side in images.shape[1:3])
+            fmap = adaptive_avg_pool2d(fmap, (rows, columns))
         return rmac(fmap, self.grid) if self.grid else fmap.permute(0, 2, 3, 1)
 
 
@@ -47,12 +52,17 @@ def rmac(fmap: torch.Tensor, grid: Sequence[Level]) -> torch.Tensor:
 
 
 def fold(twin: nn.Module) -> nn.Module:
-    """The twin with every BN folded into the convolution before it, in place.
+    """The twin with every BN that follows a convolution folded into it, in place.
 
     Which convolution that is shows in one forward pass: it made the very tensor that the BN takes.
     """
     makers: dict[int, tuple[str, torch.Tensor]] = {}
     pairs: list[tuple[str, str]] = []
+
+    def note_pair(norm: str, taken: torch.Tensor) -> None:
+        if id(taken) in makers:
+            pairs.append((makers[id(taken)][0], norm))
+
     hooks = []
     for name, module in twin.named_modules():
         if isinstance(module, nn.Conv2d):
@@ -64,12 +74,10 @@ def fold(twin: nn.Module) -> nn.Module:
             )
         elif isinstance(module, nn.BatchNorm2d):
             hooks.append(
-                module.register_forward_pre_hook(
-                    lambda _, x, name=name: pairs.append((makers[id(x[0])][0], name))
-                )
+                module.register_forward_pre_hook(lambda _, x, name=name: note_pair(name, x[0]))
             )
     with torch.no_grad():
-        twin(torch.zeros(1, 3, 64, 64))
+        twin(torch.zeros(1, 3, 128, 128))
     for hook in hooks:
         hook.remove()
     for convolution, norm in pairs:
