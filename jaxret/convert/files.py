@@ -10,8 +10,9 @@ from jaxret.convert.port import port
 from jaxret.convert.reading import Checkpoint, read_checkpoint
 from jaxret.convert.report import ConversionReport
 from jaxret.models.encoder import Encoder
-from jaxret.models.registry import ModelSpec
-from jaxret.models.weights import Provenance, check_target, save
+from jaxret.models.registry import ModelSpec, get
+from jaxret.models.saving import check_target, save
+from jaxret.models.weights import Provenance
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ def convert_file(model: str | ModelSpec, source: str | Path, output: str | Path)
         UserError: The file cannot be read, is not of this model, or the output cannot be
             replaced. Nothing is left at `output` then.
     """
+    spec = get(model) if isinstance(model, str) else model
     check_target(Path(output))
     checkpoint = read_checkpoint(source)
-    encoder, report = port(model, checkpoint.tensors, checkpoint.extras, consume=True)
+    encoder, report = port(spec, checkpoint.tensors, checkpoint.extras, consume=True)
     provenance = save(encoder, Path(output), Path(source).name, source_sha256(checkpoint))
     return Conversion(report, provenance, checkpoint.form)
 

@@ -4,10 +4,9 @@ Beside them lies `whitening.npz` where the checkpoint came with a PCA of its own
 if it holds provenance.json, which is written last.
 """
 
+import hashlib
 import json
-import os
-import shutil
-import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from absl import logging
 
 from jaxret.errors import UserError
 from jaxret.models import locations
-from jaxret.models.encoder import Encoder, count_parameters, digest_of, named_arrays, template
+from jaxret.models.encoder import Encoder, digest_of, named_arrays, template
 from jaxret.models.registry import ModelSpec, get
 
-_WHITENING = "whitening.npz"
+WHITENING = "whitening.npz"
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class Provenance:
         parameters: Number of trained values.
         architecture: Of the row.
         arguments: Of the architecture.
+        whitening: Digest of the PCA beside the weights; empty where there is none.
+        files: sha256 over the names and contents of all other files of the folder.
     """
 
     model: str
@@ -52,6 +53,8 @@ class Provenance:
     parameters: int
     architecture: str
     arguments: Mapping[str, Any]
+    whitening: str
+    files: str
 
 
 def load(model: str | ModelSpec, weights_dir: str | Path | None = None) -> Encoder:
@@ -75,11 +78,17 @@ def load(model: str | ModelSpec, weights_dir: str | Path | None = None) -> Encod
 def load_folder(spec: ModelSpec, folder: Path) -> Encoder:
     """The encoder of `spec` from one folder of converted weights."""
     provenance = read_provenance(folder)
+    # First: Orbax leaves threads behind, which complain later, where it finds a damaged file.
+    if files_digest(folder) != provenance.files:
+        raise UserError(f"{_damaged(folder)} (a file is missing or not as it was written).")
     variables = _restore(folder)
-    if digest_of(variables) != provenance.digest:
+    whitening = _load_whitening(folder) if provenance.whitening else None
+    if digest_of(variables) != provenance.digest or digest_of(whitening or {}) != (
+        provenance.whitening or digest_of({})
+    ):
         raise UserError(f"{_damaged(folder)} (the digest of its arrays is another).")
     _check_shapes(spec, variables, folder)
-    return Encoder(spec, jax.tree.map(jnp.asarray, variables), whitening=_load_whitening(folder))
+    return Encoder(spec, jax.tree.map(jnp.asarray, variables), whitening=whitening)
 
 
 def read_provenance(folder: Path) -> Provenance:
@@ -90,81 +99,23 @@ def read_provenance(folder: Path) -> Provenance:
         raise UserError(f"{_damaged(folder)} ({error}).") from error
 
 
-def save(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> Provenance:
-    """Writes converted weights whole: beside the target first, then renamed onto it.
-
-    Raises:
-        UserError: `folder` exists and is neither empty nor a folder of converted weights.
-    """
-    folder = folder.absolute()  # Orbax asks for it
-    check_target(folder)
-    spec = encoder.spec
-    provenance = Provenance(
-        model=spec.name,
-        source=source,
-        source_sha256=source_sha256,
-        licence=spec.licence,
-        jaxret=_version(),
-        digest=encoder.digest(),
-        parameters=count_parameters(encoder.variables["params"]),
-        architecture=spec.architecture,
-        arguments=dict(spec.arguments),
-    )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        _write(encoder, provenance, temporary / "weights")
-        _replace_folder(temporary / "weights", folder, temporary / "old")
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return provenance
-
-
-def _write(encoder: Encoder, provenance: Provenance, folder: Path) -> None:
-    with _orbax() as checkpointer:
-        checkpointer.save(folder, jax.tree.map(np.asarray, dict(encoder.variables)))
-    # It names a path of this machine; what says that the folder is whole is provenance.json.
-    (folder / "commit_success.txt").unlink(missing_ok=True)
-    if encoder.whitening is not None:
-        np.savez(folder / _WHITENING, allow_pickle=False, **encoder.whitening)
-    text = json.dumps(provenance.__dict__, indent=2, sort_keys=True) + "\n"
-    (folder / locations.PROVENANCE).write_text(text, "utf-8")
-    for file in [*folder.rglob("*"), folder]:
-        _fsync(file)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _replace_folder(new: Path, folder: Path, old: Path) -> None:
-    """Renames cannot replace a folder that holds files: the old one steps aside first."""
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    _fsync(folder.parent)
-
-
-def check_target(folder: Path) -> None:
-    """UserError unless converted weights may be written at `folder`."""
-    if not folder.exists():
-        return
-    if not folder.is_dir() or (
-        any(folder.iterdir()) and not (folder / locations.PROVENANCE).is_file()
-    ):
-        raise UserError(
-            f"{folder} exists and does not hold converted weights, so it will not be replaced; "
-            "name another output folder or remove it."
-        )
+def files_digest(folder: Path) -> str:
+    """sha256 over the names and contents of all files of a folder but provenance.json."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = file.relative_to(folder).as_posix()
+        if name == locations.PROVENANCE or file.name.startswith("."):
+            continue  # .DS_Store and the like come and go
+        digest.update(f"{name} {file.stat().st_size}\n".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _restore(folder: Path) -> dict[str, Any]:
     try:
-        with _orbax() as checkpointer:
+        with orbax_checkpointer() as checkpointer:
             return checkpointer.restore(folder.absolute())
     except Exception as error:  # Orbax and TensorStore raise errors of many kinds
         reason = str(error).strip().split("\n")[0][:200]
@@ -172,7 +123,7 @@ def _restore(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _orbax() -> Iterator[Any]:
+def orbax_checkpointer() -> Iterator[Any]:
     """A checkpointer; what Orbax would log about itself is kept from the user's terminal."""
     import orbax.checkpoint as ocp  # late: half of the import time of this module
 
@@ -196,12 +147,12 @@ def _check_shapes(spec: ModelSpec, variables: Mapping[str, Any], folder: Path) -
         )
 
 
-def _load_whitening(folder: Path) -> dict[str, np.ndarray] | None:
-    file = folder / _WHITENING
-    if not file.is_file():
-        return None
-    with np.load(file, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+def _load_whitening(folder: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(folder / WHITENING, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{_damaged(folder)} ({WHITENING}: {error}).") from error
 
 
 def _damaged(folder: Path) -> str:
@@ -212,9 +163,3 @@ def _missing(spec: ModelSpec, weights_dir: str | Path | None) -> str:
     download, convert = locations.commands(spec, weights_dir)
     places = ", ".join(str(place) for place in locations.weights_dirs(weights_dir)[:-2])
     return f"No weights of {spec.name} in {places}. Run: {download} && {convert}"
-
-
-def _version() -> str:
-    import jaxret
-
-    return jaxret.__version__

@@ -123,6 +123,8 @@ def tensorflow_names(state: dict[str, Tensor]) -> dict[str, np.ndarray]:
     layers = ["", *(f"layer{s}.{b}." for s, n in enumerate((3, 4, 6, 3), 1) for b in range(n))]
     convs, norms = [], []
     for layer in layers:
+        if f"{layer}conv1.weight" not in state:
+            continue  # a network of fewer stages
         if f"{layer}downsample.0.weight" in state:
             convs.append(f"{layer}downsample.0")
             norms.append(f"{layer}downsample.1")
