@@ -234,7 +234,6 @@ def test_oldest_tar_form_with_parameters(tmp_path):
 
 
 def test_repacked_with_compression(tmp_path):
-    # Mapping a compressed entry would read its compressed bytes as numbers.
     path = _save(_state_dict(), tmp_path / "x", "torch zip")
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(tmp_path / "y", "w") as target:
         for name in source.namelist():

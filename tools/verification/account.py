@@ -6,6 +6,7 @@ from typing import Any
 
 from verification.comparison import Stage, Verdict, versions
 
+_LINE = 110  # characters
 _LOWEST, _HIGHEST, _WIDTH = -9, -3, 24  # the gauge: powers of ten from end to end, characters
 
 
@@ -18,8 +19,8 @@ def describe(verdict: Verdict, colour: bool = False) -> str:
         f"{verdict.model}: {verdict.parameters:,} parameters, weights {verdict.weights}",
         f"  PyTorch {ran['torch']} against jaxret {ran['jaxret']} (JAX {ran['jax']} on"
         f" {ran['device']}), float32",
-        f"  {count} photographs at {width}x{height}" + (f"; {seconds}" if seconds else ""),
-        *(f"  {line}" for note in verdict.notes for line in note.splitlines()),
+        f"  {count} photograph{'s' if count > 1 else ''} at {width}x{height}" + (f"; {seconds}" if seconds else ""),
+        *(f"  {_cut(line)}" for note in verdict.notes for line in note.splitlines()),
         "",
         *_table(verdict),
         "",
@@ -27,6 +28,10 @@ def describe(verdict: Verdict, colour: bool = False) -> str:
         f"  {_verdict_line(verdict, colour)}",
     ]
     return "\n".join(lines)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE else f"{line[: _LINE - 3]}..."
 
 
 def _table(verdict: Verdict) -> list[str]:

@@ -25,21 +25,20 @@ def load(path: Path, form: str) -> Any:
         safe_pickle.ForbiddenName: the file asks for a class or function that is not allowed.
     """
     torch = _torch()
-    mmap = form == container.TORCH_ZIP and _check_zip(path)
+    if form == container.TORCH_ZIP:
+        _check_zip(path)
     if form == container.TORCH_TAR:
         _check_tar(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, about its own old storages
         if form != container.TORCH_TAR:
             try:
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+                return torch.load(path, map_location="cpu", weights_only=True)
             except pickle.UnpicklingError:
                 pass
         # weights_only=True takes no pickle_module: this is the restricted one.
         restricted = safe_pickle.pickle_module(_torch_names())
-        return torch.load(
-            path, map_location="cpu", weights_only=False, pickle_module=restricted, mmap=mmap
-        )
+        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=restricted)
 
 
 def _torch() -> Any:
@@ -78,16 +77,15 @@ def to_numpy(name: str, tensor: Any) -> np.ndarray:
     return tensor.contiguous().numpy()
 
 
-def _check_zip(path: Path) -> bool:
-    """Compares every entry with its checksum, which torch does not; True if it can be mapped."""
+def _check_zip(path: Path) -> None:
+    """Compares every entry with its checksum, which torch does not."""
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
-        if damaged is not None:
-            raise UserError(
-                f"'{path}' is damaged: the bytes of its entry '{damaged}' do not match their"
-                " checksum. Download it again."
-            )
-        return all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+    if damaged is not None:
+        raise UserError(
+            f"'{path}' is damaged: the bytes of its entry '{damaged}' do not match their"
+            " checksum. Download it again."
+        )
 
 
 def _check_tar(path: Path) -> None:
