@@ -14,12 +14,13 @@ def describe(verdict: Verdict, colour: bool = False) -> str:
     """The whole account of one model."""
     ran = versions()
     count, height, width = verdict.images
-    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in verdict.seconds.items())
+    seconds = "".join(f", {name} {value:.1f} s" for name, value in verdict.seconds.items())
+    noun = "photograph" if count == 1 else "photographs"
     lines = [
         f"{verdict.model}: {verdict.parameters:,} parameters, weights {verdict.weights}",
         f"  PyTorch {ran['torch']} against jaxret {ran['jaxret']} (JAX {ran['jax']} on"
         f" {ran['device']}), float32",
-        f"  {count} photograph{'s' if count > 1 else ''} at {width}x{height}" + (f"; {seconds}" if seconds else ""),
+        f"  {count} {noun} at {width}x{height}{seconds}",
         *(f"  {_cut(line)}" for note in verdict.notes for line in note.splitlines()),
         "",
         *_table(verdict),
