@@ -22,6 +22,10 @@ import numpy as np
 from jaxret.errors import UserError
 
 
+class WorkdirError(UserError):
+    """Nothing can be kept in the workdir any more: no other work of the run would be either."""
+
+
 def digest(key: Mapping[str, Any]) -> str:
     """sha256 of the key in canonical JSON; equal keys, equal digest, whatever the order."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
@@ -32,7 +36,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a file that appears under `path` whole, or not at all.
 
     Raises:
-      UserError: the disk is full or the folder cannot be written.
+      WorkdirError: the disk is full or the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,14 +65,19 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
+_UNWRITABLE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT,
+)  # fmt: skip
+
+
 def _as_user_error(error: OSError, path: Path) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
+        return WorkdirError(
             f"The disk of {path.parent} is full: free some space and start again; "
             "what was finished is kept."
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        return UserError(
+    if error.errno in _UNWRITABLE:
+        return WorkdirError(
             f"{path.parent} cannot be written ({error.strerror}): choose another --workdir."
         )
     return error
@@ -103,9 +112,13 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def place(self, stage: str, key: Mapping[str, Any]) -> Path:
+        """Where the stage's folder for this key is or would be; nothing is written."""
+        return self.root / stage / digest(key)[:20]
+
     def folder(self, stage: str, key: Mapping[str, Any]) -> Path:
         """The stage's folder for this key; its key.json says in words what made the content."""
-        folder = self.root / stage / digest(key)[:20]
+        folder = self.place(stage, key)
         if not (folder / "key.json").exists():
             write_json(folder / "key.json", key)
         return folder

@@ -1,13 +1,17 @@
 """Command line: flags -> Settings -> run -> table and report.
 
     python -m jaxret.main --model=simclr4x --dataset=roxford5k
+    python -m jaxret.main --suite=table1 --dry_run
+    python -m jaxret.main --dataset=FOLDER --query=photo.jpg
 
 Comma-separated --model, --dataset and --pca_dim run every combination.
 """
 
+import functools
 import itertools
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
@@ -17,6 +21,27 @@ from jaxret.settings import TRUE_DIM, Settings, options
 
 _SWEPT = ("model", "dataset", "pca_dim")  # a comma makes one evaluation for each value
 
+flags.DEFINE_string(
+    "suite",
+    None,
+    "Run the paper's tables: table1, table2, table3 or paper. A --model, --dataset, --pca_dim or "
+    "--ranking beside it takes the place of the suite's own.",
+)
+flags.DEFINE_bool(
+    "dry_run", False, "Print what would run, what is there, estimated time and disk; run nothing."
+)
+flags.DEFINE_bool("download", False, "Fetch and convert what is missing first, from its publisher.")
+flags.DEFINE_string(
+    "query", None, "Search --dataset for this photograph; no ground truth is needed."
+)
+flags.DEFINE_list("box", None, "Part of --query that is asked for: x1,y1,x2,y2 in its pixels.")
+flags.DEFINE_string(
+    "features", None, "Descriptors of your own, .npy [N, D], instead of a model and photographs."
+)
+flags.DEFINE_string("query_features", None, "Those of the queries, .npy [Q, D], with --features.")
+flags.DEFINE_string(
+    "ground_truth", None, "Which rows answer which query: .pkl, .mat or .json, with --features."
+)
 flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 flags.DEFINE_bool(
     "multihost",
@@ -59,7 +84,10 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
         o.name: values[o.name].value for o, _ in options() if o.name not in _SWEPT
     }
     fixed["ranking"] = tuple(fixed["ranking"])
-    fixed["scales"] = tuple(_number(text) for text in fixed["scales"])
+    fixed["scales"] = tuple(_number(text, "scales") for text in fixed["scales"])
+    models: list[str] = _value(values, "model")
+    if fixed["checkpoint"] and len(models) > 1:
+        raise UserError(f"--checkpoint is one encoder, --model={','.join(models)} names several.")
     swept = itertools.product(*(values[name].value or [None] for name in _SWEPT))
     return [
         Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim))
@@ -67,11 +95,24 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     ]
 
 
-def _number(text: str) -> float:
+def _value(values: flags.FlagValues, name: str) -> Any:
+    return values[name].value
+
+
+def _chosen(values: flags.FlagValues) -> dict[str, Sequence[Any]]:
+    """What was said beside --suite that takes the place of the suite's own."""
+    names = [name for name in (*_SWEPT, "ranking") if values[name].present]
+    chosen: dict[str, Sequence[Any]] = {name: list(_value(values, name)) for name in names}
+    if "pca_dim" in chosen:
+        chosen["pca_dim"] = [_dimension(text) for text in chosen["pca_dim"]]
+    return chosen
+
+
+def _number(text: str, flag: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UserError(f"--scales={text} must be a number, such as 0.71.") from None
+        raise UserError(f"--{flag}={text} must be a number.") from None
 
 
 def _dimension(text: str | None) -> int | str | None:
@@ -81,6 +122,33 @@ def _dimension(text: str | None) -> int | str | None:
         return int(text)
     except ValueError:
         raise UserError(f"--pca_dim={text} must be a whole number or '{TRUE_DIM}'.") from None
+
+
+def _run(values: flags.FlagValues) -> None:
+    """The one thing that the flags ask for."""
+    every = settings_from_flags(values)
+    from jaxret import parallel, terminal  # late: they import JAX, and --help must be fast
+    from jaxret.models.locations import cache_dir
+
+    parallel.keep_compiled(cache_dir() / "compiled")
+    flag = functools.partial(_value, values)
+    if flag("multihost"):
+        parallel.start(flag("coordinator"), flag("processes"), flag("process"))
+    given = [flag(name) for name in ("features", "query_features", "ground_truth")]
+    if any(given):
+        if not all(given):
+            raise UserError("--features, --query_features and --ground_truth go together.")
+        terminal.evaluate_given(given, every)
+    elif flag("query"):
+        box = flag("box") and tuple(_number(text, "box") for text in flag("box"))
+        asked = bool(values["bn_recalibration"].present)
+        terminal.search(every, flag("query"), box, recalibration_asked=asked)
+    elif flag("box"):
+        raise UserError("--box is the part of a --query: give both.")
+    else:
+        chosen = _chosen(values) if flag("suite") else {}
+        work = terminal.Work(tuple(every), flag("suite"), chosen)
+        terminal.run(work, flag("download"), flag("dry_run"))
 
 
 def _stop(signum: int, frame: Any) -> NoReturn:
@@ -94,14 +162,7 @@ def main(argv: list[str]) -> None:
     try:
         if len(argv) > 1:
             raise UserError(f"'{argv[1]}' is not a flag: write --name=value, see --help.")
-        every = settings_from_flags(flags.FLAGS)
-        from jaxret import parallel, suite  # late: they import JAX, and --help must be fast
-        from jaxret.models.locations import cache_dir
-
-        parallel.keep_compiled(cache_dir() / "compiled")
-        if flags.FLAGS.multihost:
-            parallel.start(*(flags.FLAGS[n].value for n in ("coordinator", "processes", "process")))
-        suite.run_and_report(every)
+        _run(flags.FLAGS)
     except UserError as error:
         if flags.FLAGS.debug:
             raise

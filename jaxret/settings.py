@@ -19,6 +19,7 @@ from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 
 LEAST_IMAGE_SIZE = 32
+RANDOM = " (random)"  # what tables add to the name of a model with random weights
 TRUE_DIM = "true"  # Table 3's "True dim": L2-normalised R-MAC, no PCA
 
 
@@ -35,7 +36,9 @@ class Settings:
         "efficientnet-lite0",
         "Encoder; members of an ensemble are joined by plus signs (simclr2x+simclr4x).",
     )
-    dataset: str = _option("demo", "Dataset by name, or a folder of photographs with a gnd.json.")
+    dataset: str = _option(
+        "demo", "Dataset by name, or a folder of photographs, with a gnd.json or without."
+    )
     ranking: tuple[str, ...] = _option(RANKINGS, "Rankings to run, comma-separated.", RANKINGS)
     allow_missing: bool = _option(
         False, "Evaluate a benchmark on those of its photographs that are there."
@@ -142,9 +145,10 @@ class Settings:
     dfs_kq: int = _option(defaults.DFS_KQ, "Database neighbours of a query (inductive form).")
     dfs_gamma: float = _option(defaults.DFS_GAMMA, "Exponent of the affinity.")
     dfs_alpha: float = _option(defaults.DFS_ALPHA, "Weight of the graph against the start.")
-    dfs_rest: str = _option(
-        "global",
-        "What diffusion leaves at score 0: ranked by global search, or left in the order of ids.",
+    dfs_rest: str | None = _option(
+        None,
+        "What diffusion leaves at score 0: ranked by global search, or left in the order of ids. "
+        "Unset: global, and none in the paper's suites, as published.",
         ("global", "none"),
     )
 
@@ -182,6 +186,11 @@ class Settings:
             )
         if not self.scales or not all(scale > 0 for scale in self.scales):
             raise UserError(f"--scales={self.scales} must be numbers above 0, such as 1,0.71,0.5.")
+        if self.checkpoint and "+" in self.model:
+            raise UserError(
+                f"--checkpoint={self.checkpoint} is one encoder, --model={self.model} is several: "
+                "give --model one name for it."
+            )
         if isinstance(self.pca_dim, str) and self.pca_dim != TRUE_DIM:
             raise UserError(f"--pca_dim={self.pca_dim} must be a whole number or '{TRUE_DIM}'.")
 
@@ -193,7 +202,7 @@ class Settings:
     @property
     def label(self) -> str:
         """What tables call the encoder."""
-        return self.model if self.weights == "converted" else f"{self.model} ({self.weights})"
+        return self.model + (RANDOM if self.weights == "random" else "")
 
     @property
     def data_options(self) -> dict[str, Any]:

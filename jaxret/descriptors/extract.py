@@ -1,17 +1,15 @@
 """Photographs to R-MAC descriptors: the stage in which the time goes.
 
-The work is cut into shards of consecutive photographs. A shard is written whole or not at all, in a
-folder named by the digest of everything that made it; a run that was killed goes on after its last
-whole shard, and a changed setting never meets an old one. Process p of P takes the shards
+The work is cut into shards (`jaxret.descriptors.shards`); a run that was killed goes on after its
+last whole shard, and a changed setting never meets an old one. Process p of P takes the shards
 p, p + P, p + 2P, ...; all of them wait until the last shard lies there, then read them in order.
 """
 
 import collections
 import functools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,19 +18,19 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxret import parallel
-from jaxret.artifacts import Store, read_arrays, write_arrays
+from jaxret.artifacts import Store, write_arrays
 from jaxret.data.dataset import Split
 from jaxret.data.images import sizes_at
 from jaxret.data.loader import Batch, batches
 from jaxret.descriptors.multiscale import pool_scales
 from jaxret.descriptors.rmac import rmac
+from jaxret.descriptors.shards import SHARD, Descriptors, Shard, StoredSplit, shard_arrays
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder, forward
 from jaxret.models.folding import fold
 from jaxret.timing import Clock
 
-_STAGE_VERSION = 3  # raise it when the same key would give other descriptors
-SHARD = 64  # photographs that a killed run loses at most
+_STAGE_VERSION = 4  # raise it when the same key would give other descriptors
 
 
 @dataclass(frozen=True)
@@ -62,49 +60,49 @@ class Extraction:
         }
 
 
-@dataclass(frozen=True)
-class Descriptors:
-    """R-MAC vectors of a split's readable photographs, in the split's order.
+def stored_split(
+    split: Split, how: Extraction, origin: Mapping[str, Any], store: Store
+) -> StoredSplit:
+    """Where the descriptors of a split lie or will lie.
 
-    Attributes:
-      vectors: (n, C) float32, not normalised.
-      indices: (n,) positions in the split.
-      skipped: name and reason of each photograph left out.
-      reused: whether all of them lay in the workdir already.
+    Args:
+      origin: what made the encoder (weights, recalibration), part of the key.
     """
-
-    vectors: np.ndarray
-    indices: np.ndarray
-    skipped: tuple[tuple[str, str], ...]
-    reused: bool
+    key = {"stage": _STAGE_VERSION, **origin, **how.key()}
+    return StoredSplit.of(split, key, store, SHARD)
 
 
 def extract(
-    encoder: Encoder, split: Split, how: Extraction, origin: Mapping[str, Any], store: Store
+    encoder: Callable[[], Encoder],
+    split: Split,
+    how: Extraction,
+    origin: Mapping[str, Any],
+    store: Store,
 ) -> Descriptors:
     """Descriptors of all photographs of a split, from the store where they lie there already.
 
     Args:
+      encoder: called where one is needed.
       origin: what made the encoder (weights, recalibration), part of the shards' key.
 
     Raises:
       UserError: an unreadable photograph (where that is to end the run), or NaN in a descriptor.
     """
-    key = {"stage": _STAGE_VERSION, "split": split.fingerprint(), **origin, **how.key()}
-    folder = store.folder("features", key)
-    shards = [
-        (folder / f"shard-{start:08d}.npz", range(start, min(start + SHARD, len(split))))
-        for start in range(0, len(split), SHARD)
-    ]
-    missing = [shard for shard in shards if not shard[0].exists()]
+    stored = stored_split(split, how, origin, store)
+    missing = stored.missing()
     if missing:
-        _extract_shards(encoder, split, how, parallel.my_part(missing))
-    parallel.wait_for_files([path for path, _ in shards])
-    return _join([read_arrays(path) for path, _ in shards], reused=not missing)
+        store.folder("features", stored.key)
+        mine = parallel.my_part(list(stored.shards))
+        _extract_shards(encoder, split, how, stored, [m for m in missing if m[0] in mine])
+    parallel.wait_for_files([shard.path for shard in stored.shards])
+    found = stored.read(made=sum(len(positions) for _, positions in missing))
+    if found.skipped and how.on_bad_image == "fail":  # a run that skips had stored it
+        raise UserError(found.skipped[0][1])
+    return found
 
 
 def extract_scales(
-    encoder: Encoder,
+    encoder: Callable[[], Encoder],
     split: Split,
     how: Extraction,
     scales: Sequence[float],
@@ -112,51 +110,45 @@ def extract_scales(
     store: Store,
 ) -> Descriptors:
     """`extract` at each scale of the image size, pooled; each scale is stored on its own."""
-    sizes = sizes_at(how.image_size, scales)
-    found = [
-        extract(encoder, split, replace(how, image_size=size), origin, store) for size in sizes
-    ]
+    found = [extract(encoder, split, one, origin, store) for one in at_scales(how, scales)]
     if len(found) == 1:
         return found[0]
     vectors = np.asarray(pool_scales(np.stack([one.vectors for one in found])))
-    return replace(found[0], vectors=vectors, reused=all(one.reused for one in found))
+    return replace(found[0], vectors=vectors, made=sum(one.made for one in found))
+
+
+def at_scales(how: Extraction, scales: Sequence[float]) -> list[Extraction]:
+    """One extraction a scale."""
+    return [replace(how, image_size=size) for size in sizes_at(how.image_size, scales)]
 
 
 def _extract_shards(
-    encoder: Encoder, split: Split, how: Extraction, shards: list[tuple[Path, range]]
+    encoder: Callable[[], Encoder],
+    split: Split,
+    how: Extraction,
+    stored: StoredSplit,
+    shards: list[tuple[Shard, list[int]]],
 ) -> None:
     """Makes and writes the shards; ends with a line that says where the time went."""
-    describe, clock = _Describe(encoder, how), Clock()
-    total = sum(len(photographs) for _, photographs in shards)
+    total = sum(len(positions) for _, positions in shards)
+    describe, clock = _Describe(encoder(), how), Clock()
     host = parallel.host_name()
     with (
         clock.timed("all"),
         tqdm(total=total, unit="photo", desc=f"features{host}", mininterval=1, leave=False) as bar,
     ):
-        for path, photographs in shards:
+        for shard, positions in shards:
             skipped: list[tuple[str, str]] = []
             rows, indices = [], []
-            for batch, vectors in describe.all(split, photographs, skipped, clock):
+            for batch, vectors in describe.all(split, positions, skipped, clock):
                 rows.append(vectors)
                 indices.append(batch.indices)
                 bar.update(batch.count)
             with clock.timed("write"):
-                _write_shard(path, rows, indices, skipped, describe.channels)
-    tqdm.write(f"features{host}: {_where_the_time_went(total, clock)}", file=sys.stderr)
-
-
-def _write_shard(
-    path: Path, rows: list[Any], indices: list[Any], skipped: list[Any], channels: int
-) -> None:
-    places = np.concatenate([*indices, np.zeros(0, np.int64)]).astype(np.int64)
-    vectors = np.concatenate([*rows, np.zeros((0, channels), np.float32)])
-    order = np.argsort(places)  # photographs that keep their aspect come grouped by shape
-    write_arrays(
-        path,
-        vectors=vectors[order],
-        indices=places[order],
-        skipped=np.asarray(skipped, dtype=np.str_).reshape(-1, 2),
-    )
+                arrays = shard_arrays(stored, indices, rows, skipped, describe.channels)
+                write_arrays(shard.path, **arrays)
+    if total:
+        tqdm.write(f"features{host}: {_where_the_time_went(total, clock)}", file=sys.stderr)
 
 
 def _where_the_time_went(photographs: int, clock: Clock) -> str:
@@ -190,7 +182,7 @@ class _Describe:
         )
 
     def all(
-        self, split: Split, photographs: range, skipped: list[tuple[str, str]], clock: Clock
+        self, split: Split, photographs: Sequence[int], skipped: list[tuple[str, str]], clock: Clock
     ) -> Iterator[tuple[Batch, np.ndarray]]:
         """Each batch with its descriptors; the next one is already on its way to the devices."""
         loaded = batches(
@@ -244,13 +236,3 @@ def _rmac_of_images(
     variables: Any, images: jax.Array, *, spec: Any, dtype: Any, levels: int, include_global: bool
 ) -> jax.Array:
     return rmac(forward(spec, variables, images, dtype), levels, include_global)
-
-
-def _join(shards: list[dict[str, np.ndarray]], reused: bool) -> Descriptors:
-    skipped = np.concatenate([shard["skipped"] for shard in shards])
-    return Descriptors(
-        vectors=np.concatenate([shard["vectors"] for shard in shards]),
-        indices=np.concatenate([shard["indices"] for shard in shards]),
-        skipped=tuple((str(name), str(reason)) for name, reason in skipped),
-        reused=reused,
-    )

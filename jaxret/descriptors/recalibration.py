@@ -7,6 +7,7 @@ devices: each process decodes its part of a block, and the statistics are those 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -51,15 +52,27 @@ class Recalibration:
         }
 
 
+def stored_statistics(
+    weights: str, split: Split, how: Recalibration, store: Store
+) -> tuple[Path, dict[str, Any]]:
+    """The file of a pass over `split`, there or not, and the key that names its folder.
+
+    Args:
+      weights: digest of the encoder that the pass starts from.
+    """
+    key = {"weights": weights, **how.key(split)}
+    return store.place("statistics", key) / "batch_stats.npz", key
+
+
 def recalibrated(encoder: Encoder, split: Split, how: Recalibration, store: Store) -> Encoder:
     """The encoder with batch-norm statistics of `split`, from the store where they lie there.
 
     Raises:
       BadImage: an unreadable photograph, with on_bad_image="fail".
     """
-    key = {"weights": encoder.digest(), **how.key(split)}
-    path = store.folder("statistics", key) / "batch_stats.npz"
+    path, key = stored_statistics(encoder.digest(), split, how, store)
     if not path.exists():
+        store.folder("statistics", key)
         mesh = parallel.global_mesh()
         passed = recalibrate(
             replace(encoder, variables=parallel.replicated(encoder.variables, mesh)),

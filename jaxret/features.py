@@ -1,0 +1,125 @@
+"""The costly stage: R-MAC features of one encoder on one dataset, made once for all that use them.
+
+Keys are known without loading the encoder, so that a plan can say what lies in the workdir already.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxret import defaults
+from jaxret.artifacts import Store
+from jaxret.data.dataset import Dataset, Split
+from jaxret.descriptors.extract import Extraction, at_scales, extract_scales, stored_split
+from jaxret.descriptors.pooling import l2_normalize
+from jaxret.descriptors.recalibration import Recalibration, recalibrated, stored_statistics
+from jaxret.descriptors.shards import Descriptors
+from jaxret.members import Identity
+from jaxret.models.encoder import Encoder
+from jaxret.settings import Settings
+from jaxret.timing import Clock
+
+
+@dataclass(frozen=True)
+class Features:
+    """One encoder on one dataset.
+
+    Attributes:
+      recalibration: the pass over the database beforehand; None for none.
+      origin: what made the encoder that describes, as a key.
+    """
+
+    identity: Identity
+    dataset: Dataset
+    settings: Settings
+    how: Extraction
+    recalibration: Recalibration | None
+    origin: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, identity: Identity, dataset: Dataset, settings: Settings) -> "Features":
+        how = extraction(identity, dataset, settings)
+        pass_ = _recalibration(identity, how, settings)
+        origin = {
+            "weights": identity.digest,
+            "recalibration": pass_.key(dataset.database) if pass_ else "none",
+        }
+        return cls(identity, dataset, settings, how, pass_, origin)
+
+    def key(self, split: Split, store: Store) -> list[str]:
+        """What tells these descriptors of a split from all others, one digest a scale."""
+        return [
+            f"{split.fingerprint()}/{stored_split(split, how, self.origin, store).folder.name}"
+            for how in at_scales(self.how, self.settings.scales)
+        ]
+
+    def missing(self, store: Store) -> int:
+        """Photographs that must pass the encoder, those of the recalibration pass not counted."""
+        return sum(
+            len(positions)
+            for split in (self.dataset.queries, self.dataset.database)
+            for how in at_scales(self.how, self.settings.scales)
+            for _, positions in stored_split(split, how, self.origin, store).missing()
+        )
+
+    def recalibration_missing(self, store: Store) -> int:
+        """Photographs of the recalibration pass where it is still to be made."""
+        if self.recalibration is None:
+            return 0
+        database = self.dataset.database
+        path, _ = stored_statistics(self.identity.digest, database, self.recalibration, store)
+        return 0 if path.exists() else len(database)
+
+    def make(
+        self, split: Split, load: Callable[[], Encoder], store: Store, clock: Clock
+    ) -> Descriptors:
+        """Descriptors of a split: the dataset's queries, its database, or a query of one's own."""
+
+        def encoder() -> Encoder:
+            if self.recalibration is None:
+                return load()
+            with clock.timed("recalibration"):
+                return recalibrated(load(), self.dataset.database, self.recalibration, store)
+
+        with clock.timed("features"):
+            before = clock.seconds().get("recalibration", 0.0)
+            scales = self.settings.scales
+            made = extract_scales(encoder, split, self.how, scales, self.origin, store)
+        clock.add("features", before - clock.seconds().get("recalibration", 0.0))
+        return made
+
+
+def extraction(identity: Identity, dataset: Dataset, settings: Settings) -> Extraction:
+    own = identity.spec.image_size or defaults.IMAGE_SIZE
+    return Extraction(
+        image_size=settings.image_size or dataset.image_size or own,
+        crop=settings.query_crop == "bbox",
+        resize=settings.resize,
+        decoder=settings.decoder,
+        dtype=settings.dtype,
+        rmac_levels=settings.rmac_levels,
+        rmac_include_global=settings.rmac_include_global,
+        on_bad_image=settings.on_bad_image or dataset.on_bad_image,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
+    )
+
+
+def _recalibration(identity: Identity, how: Extraction, settings: Settings) -> Recalibration | None:
+    if settings.bn_recalibration == "none" or not identity.spec.has_batch_norm:
+        return None
+    cumulative = settings.bn_recalibration == "cumulative"
+    return Recalibration(
+        momentum=None if cumulative else settings.bn_momentum,
+        batch_size=settings.bn_batch_size,
+        image_size=how.image_size,
+        on_bad_image=how.on_bad_image,
+        workers=how.workers,
+    )
+
+
+def concatenate(members: Sequence[Descriptors]) -> np.ndarray:
+    """L2-normalised R-MAC of each member side by side, (n, sum of C)."""
+    return np.concatenate([np.asarray(l2_normalize(m.vectors)) for m in members], axis=1)

@@ -1,0 +1,122 @@
+"""What a run would do: which stages, what lies in the workdir, time and disk, without doing it.
+
+The time is an estimate: the arithmetic of each encoder as XLA counts it, over the speed that this
+machine shows on a matrix product. Nothing is loaded but what identifies weights and photographs.
+"""
+
+import time
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxret import fetch
+from jaxret.features import Features
+from jaxret.models.encoder import forward, template
+from jaxret.models.registry import ModelSpec
+from jaxret.outcomes import Outcomes
+from jaxret.pipeline import ranking_settings
+from jaxret.plan import Plan, features_of
+from jaxret.report.summary import duration
+from jaxret.settings import Settings
+from jaxret.workshop import Workshop
+
+ENCODER_SHARE = 0.6  # of a matrix product's speed that convolutions reach (measured, ResNet-50)
+SECONDS_A_NODE = 1e-3  # one diffusion on two CPU cores, neighbours included (measured, 5063 nodes)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One line of the forecast: what, how far it is, seconds and bytes that are left to do."""
+
+    name: str
+    state: str
+    seconds: float = 0.0
+    disk: int = 0
+
+
+def forecast(plan: Plan, shop: Workshop) -> list[Stage]:
+    """The stages of a plan in their order."""
+    speed = _speed() * jax.local_device_count() * jax.process_count()
+    seen: dict[tuple[ModelSpec, int], float] = {}
+    stages = []
+    for features in plan.features:
+        key = features.identity.spec, features.how.image_size
+        if key not in seen:
+            seen[key] = _arithmetic(*key) / speed
+        stages.append(_features(features, seen[key], shop))
+    return [*stages, *(_ranking(settings, shop) for settings in plan.evaluations)]
+
+
+def describe(plan: Plan, shop: Workshop) -> str:
+    """The forecast as lines for the terminal."""
+    stages = forecast(plan, shop)
+    width = max(len(stage.name) for stage in stages)
+    lines = []
+    for stage in stages:
+        costs = "" if not stage.seconds else f"  about {' '.join(duration(stage.seconds))}"
+        costs += f", {fetch.human_size(stage.disk)}" if stage.disk else ""
+        lines.append(f"{stage.name.ljust(width)}  {stage.state}{costs}")
+    seconds = sum(stage.seconds for stage in stages)
+    disk = sum(stage.disk for stage in stages)
+    lines.append(
+        f"To do: about {' '.join(duration(seconds))} on this machine and "
+        f"{fetch.human_size(disk)} of disk in {shop.store.root}. Nothing was run."
+    )
+    missing = [f"Missing: {sentence}" for sentence in plan.missing]
+    others = [
+        f"Not run: {', '.join(str(v) for k, v in gap.items() if k != 'reason')}: {gap['reason']}"
+        for gap in plan.gaps
+        if gap["reason"] not in plan.missing
+    ]
+    return "\n".join([*missing, *others, *lines])
+
+
+def _features(features: Features, seconds: float, shop: Workshop) -> Stage:
+    dataset = features.dataset
+    whole = len(dataset.queries) + len(dataset.database)
+    whole *= len(features.settings.scales)
+    missing = features.missing(shop.store)
+    passes = missing + (features.recalibration_missing(shop.store) if missing else 0)
+    state = "there" if not missing else f"{missing} of {whole} photographs to describe"
+    return Stage(
+        name=f"features of {features.identity.name} on {dataset.name}",
+        state=state,
+        seconds=passes * seconds,
+        disk=missing * 4 * features.identity.spec.channels,
+    )
+
+
+def _ranking(settings: Settings, shop: Workshop) -> Stage:
+    features = features_of(settings, shop)
+    own = [one for one in features if one.dataset is shop.dataset(settings.dataset, settings)]
+    outcomes = Outcomes.of(own, settings, ranking_settings(settings), shop)
+    missing = [ranking for ranking in settings.ranking if outcomes.read(ranking) is None]
+    nodes = len(own[0].dataset.database) + len(own[0].dataset.queries)
+    diffusions = sum("DFS" in ranking for ranking in missing)
+    dim = "" if settings.pca_dim is None else f", dimension {settings.pca_dim}"
+    return Stage(
+        name=f"rankings of {settings.label} on {own[0].dataset.name}{dim}",
+        state="there" if not missing else f"{len(missing)} of {len(settings.ranking)} to do",
+        seconds=nodes * SECONDS_A_NODE * (diffusions + 0.1) if missing else 0.0,
+    )
+
+
+def _arithmetic(spec: ModelSpec, image_size: int) -> float:
+    """Floating-point operations of one photograph, a multiplication and an addition being two."""
+    side = max(image_size, spec.smallest_image)
+    images = jax.ShapeDtypeStruct((1, side, side, 3), np.uint8)
+    compiled = jax.jit(forward, static_argnums=0)
+    cost = compiled.lower(spec, template(spec), images).cost_analysis()
+    return float((cost or {}).get("flops", 0.0))
+
+
+def _speed(side: int = 1024) -> float:
+    """Operations a second of a float32 matrix product on one device."""
+    product = jax.jit(lambda x: x @ x)
+    x = jnp.ones((side, side), jnp.float32)
+    product(x).block_until_ready()  # compiled
+    start = time.perf_counter()
+    product(x).block_until_ready()
+    return ENCODER_SHARE * 2 * side**3 / (time.perf_counter() - start)

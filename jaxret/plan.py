@@ -1,0 +1,154 @@
+"""A run as a graph of stages whose shared parts are done once.
+
+    features of a member on a dataset -> joined, whitened at each dimension -> each ranking
+
+Features come first, one encoder after the other, so that each is loaded once; every evaluation then
+finds them in the workdir. What cannot run is known before anything does, with the reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxret import data
+from jaxret.data.dataset import Dataset
+from jaxret.errors import UserError
+from jaxret.features import Features
+from jaxret.members import check_names
+from jaxret.settings import Settings
+from jaxret.whitened import unbearable
+from jaxret.workshop import INCOMPLETE, Workshop, any_dimension
+
+Gap = dict[str, Any]  # any of model, dataset, dim; and reason
+
+
+@dataclass
+class Plan:
+    """What will run, in order, and what will not.
+
+    Attributes:
+      features: each once, all datasets of an encoder behind each other.
+      gaps: what is not run, see `report.results.Results`.
+      missing: the gaps that weights or data to be fetched would close.
+    """
+
+    features: list[Features] = field(default_factory=list)
+    evaluations: list[Settings] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def make(every: Sequence[Settings], shop: Workshop, demand: bool = True) -> Plan:
+    """The plan of some evaluations.
+
+    Args:
+      demand: that something can run.
+
+    Raises:
+      UserError: a name is unknown, or nothing at all can run.
+    """
+    plan = Plan()
+    for settings in every:
+        check_names(settings)
+    absent = _absent_datasets(every, shop, plan, demand)
+    absent |= _absent_members(every, shop, plan, demand)
+    for settings in every:
+        if not absent & set(needs(settings)) and not _too_large(settings, shop, plan):
+            plan.evaluations.append(settings)
+    if demand and not plan.evaluations:
+        raise UserError(_nothing_runs(plan))
+    _add_features(plan, shop)
+    _note_dimensions(plan, shop)
+    return plan
+
+
+def _nothing_runs(plan: Plan) -> str:
+    reasons = list(dict.fromkeys(str(gap["reason"]) for gap in plan.gaps))
+    if len(reasons) == 1:
+        return reasons[0]
+    return "Nothing of this can run:" + "".join(f"\n- {reason}" for reason in reasons)
+
+
+def needs(settings: Settings) -> list[str]:
+    """Members and datasets of an evaluation, told apart by what they are."""
+    datasets = [settings.dataset] + ([settings.whiten_on] if settings.whiten_on else [])
+    return [
+        *(f"model {member}" for member in settings.members),
+        *(f"dataset {dataset}" for dataset in datasets),
+    ]
+
+
+def _absent_datasets(
+    every: Sequence[Settings], shop: Workshop, plan: Plan, demand: bool
+) -> set[str]:
+    absent = set()
+    wanted = {s.dataset: s for s in every} | {s.whiten_on: s for s in every if s.whiten_on}
+    for name, settings in wanted.items():
+        try:
+            dataset = shop.dataset(name, settings)
+        except UserError as error:
+            if name not in data.names() or (demand and len(every) == 1):
+                raise
+            plan.gaps.append({"dataset": name, "reason": str(error)})
+            plan.missing.append(str(error))
+            absent.add(f"dataset {name}")
+        else:
+            plan.gaps += _incomplete(name, dataset)
+    return absent
+
+
+def _incomplete(name: str, dataset: Dataset) -> list[Gap]:
+    """The tables' cells of a benchmark that is there in part: its figures compare with none."""
+    notes = [note for note in dataset.notes if note.startswith(INCOMPLETE)]
+    return [{"dataset": name, "reason": note} for note in notes]
+
+
+def _absent_members(
+    every: Sequence[Settings], shop: Workshop, plan: Plan, demand: bool
+) -> set[str]:
+    absent = set()
+    for member, settings in {m: s for s in every for m in s.members}.items():
+        try:
+            shop.encoders.identity(member, settings)
+        except UserError as error:
+            if settings.checkpoint or (demand and len(every) == 1):
+                raise
+            plan.gaps.append({"model": member, "reason": str(error)})
+            plan.missing.append(str(error))
+            absent.add(f"model {member}")
+    return absent
+
+
+def _too_large(settings: Settings, shop: Workshop, plan: Plan) -> bool:
+    """Whether the dataset cannot bear the PCA dimension; its cell then says why."""
+    if settings.whitening == "checkpoint":
+        return False
+    learnt_on = shop.dataset(settings.whiten_on or settings.dataset, settings)
+    specs = [shop.encoders.identity(member, settings).spec for member in settings.members]
+    channels = sum(spec.channels for spec in specs)
+    reason = unbearable(settings.pca_dim, len(learnt_on.database), channels)
+    if reason:
+        dataset = shop.dataset(settings.dataset, settings).name
+        place = {"model": settings.label, "dataset": dataset, "dim": settings.pca_dim}
+        plan.gaps.append({**place, "reason": f"{reason} (on {learnt_on.name})."})
+    return bool(reason)
+
+
+def features_of(settings: Settings, shop: Workshop) -> list[Features]:
+    """The features that an evaluation stands on."""
+    datasets = [name for name in (settings.whiten_on, settings.dataset) if name]
+    return [shop.features(m, name, settings) for m in settings.members for name in datasets]
+
+
+def _add_features(plan: Plan, shop: Workshop) -> None:
+    wanted = {id(f): f for settings in plan.evaluations for f in features_of(settings, shop)}
+    order = list(dict.fromkeys(one.identity.name for one in wanted.values()))
+    plan.features = sorted(wanted.values(), key=lambda one: order.index(one.identity.name))
+
+
+def _note_dimensions(plan: Plan, shop: Workshop) -> None:
+    """The largest dimension of each model on each dataset: one eigendecomposition serves all."""
+    for settings in plan.evaluations:
+        if isinstance(settings.pca_dim, int):
+            place = any_dimension(settings)
+            shop.whitening_dims[place] = max(settings.pca_dim, shop.whitening_dims.get(place, 0))

@@ -1,0 +1,156 @@
+"""One photograph to search with, any dataset or folder to search in, no ground truth needed.
+
+The descriptors of a folder are kept photograph by photograph, so that only new or changed ones are
+described next time. For that the encoder must be the same whatever the folder holds: a search
+leaves batch norm as it is unless recalibration is asked for (`as_found`).
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxret.artifacts import Store
+from jaxret.data.dataset import Box, Dataset, Split, without
+from jaxret.data.query import query_split
+from jaxret.descriptors.shards import Descriptors
+from jaxret.features import Features, concatenate
+from jaxret.members import check_names, model_row
+from jaxret.pipeline import Evaluation, ranking_settings
+from jaxret.ranking.rankings import rank_all
+from jaxret.report.pictures import picture_sheet
+from jaxret.report.results import Results
+from jaxret.report.write import write_report
+from jaxret.settings import TRUE_DIM, Settings
+from jaxret.suite import dataset_row, environment
+from jaxret.whitened import database_of, whitening
+from jaxret.workshop import INCOMPLETE, Workshop, workdir_of
+
+TOP = 10
+
+
+@dataclass(frozen=True)
+class Found:
+    """The first results of a search.
+
+    Attributes:
+      names: of the photographs, best first.
+      similarities: cosine of the descriptors of query and photograph.
+      results: the run as plain data, without figures.
+    """
+
+    names: tuple[str, ...]
+    similarities: tuple[float, ...]
+    results: Results
+
+
+def as_found(settings: Settings) -> Settings:
+    """The settings with batch norm left as the checkpoint has it."""
+    return replace(settings, bn_recalibration="none")
+
+
+def search(
+    settings: Settings,
+    query: str | Path,
+    box: Box | None = None,
+    top: int = TOP,
+    report: bool = True,
+) -> Found:
+    """Ranks the photographs of `settings.dataset` by their likeness to one photograph.
+
+    Args:
+      settings: the first of its rankings is used; diffusion in its inductive form, since nobody
+        knew the query beforehand.
+      query: the photograph.
+      box: the part asked for, x1, y1, x2, y2 in pixels of the upright photograph.
+      top: results.
+      report: whether report.html and the other files are written into the workdir.
+
+    Raises:
+      UserError: the photograph cannot be read, the box is outside of it, or there is nothing to
+        search in.
+    """
+    start = time.perf_counter()
+    asked = query_split(query, box)
+    check_names(settings)
+    settings = replace(settings, dfs="inductive")
+    shop = Workshop(Store(workdir_of(settings)))
+    dataset = shop.dataset(settings.dataset, settings)
+    features = [shop.features(member, settings.dataset, settings) for member in settings.members]
+
+    described = [database_of(one, shop) for one in features]
+    rows, database, notes = _whitened(_of_query(asked, features, shop), described, features, shop)
+    ranking = settings.ranking[0]
+    with shop.clock.timed("ranking"):
+        ids = rank_all(rows, database, (ranking,), ranking_settings(settings))[ranking].ids[:, :top]
+    similarities = np.einsum("qd,qkd->qk", rows, database[ids])
+
+    found = Evaluation(
+        settings,
+        _searched(dataset, asked, described[0]),
+        [model_row(one.identity, settings) for one in features],
+        skipped=list(described[0].skipped),
+        notes=[_what_was_made(described, shop), *notes],
+    )
+    results = _results(found, shop)
+    results.timings["all"] = time.perf_counter() - start
+    if report and jax.process_index() == 0:
+        sheet = picture_sheet(found.dataset, ids, similarities=similarities)
+        sheet = replace(sheet, model=settings.label, ranking=ranking)
+        write_report(results, [sheet], shop.store.root)
+    names = tuple(found.dataset.database.names[int(i)] for i in ids[0])
+    return Found(names, tuple(map(float, similarities[0])), results)
+
+
+def _of_query(asked: Split, features: Sequence[Features], shop: Workshop) -> list[Descriptors]:
+    """The query under every member; an unreadable one ends the search, whatever the folder may."""
+    strict = [replace(one, how=replace(one.how, on_bad_image="fail")) for one in features]
+    return [one.make(asked, shop.loader(one), shop.store, shop.clock) for one in strict]
+
+
+def _whitened(
+    asked: Sequence[Descriptors],
+    described: Sequence[Descriptors],
+    features: Sequence[Features],
+    shop: Workshop,
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Query [1, D], database [N, D], and notes."""
+    settings = features[0].settings
+    queries, database = concatenate(asked), concatenate(described)
+    if settings.pca_dim == TRUE_DIM:
+        return queries, database, ()
+    learnt, notes = whitening(database, features, settings, shop)
+    return np.asarray(learnt(queries)), np.asarray(learnt(database)), notes
+
+
+def _searched(dataset: Dataset, asked: Split, described: Descriptors) -> Dataset:
+    """The dataset as searched: its readable photographs, this query, no ground truth."""
+    unread = np.setdiff1d(np.arange(len(dataset.database)), described.indices)
+    notes = tuple(note for note in dataset.notes if note.startswith(INCOMPLETE))
+    plain = replace(dataset, queries=asked, ground_truth=None, protocols=(), notes=notes)
+    return without(plain, unread, ())
+
+
+def _what_was_made(described: Sequence[Descriptors], shop: Workshop) -> str:
+    made, whole = max(one.made for one in described), len(described[0].indices)
+    if not made:
+        return f"All {whole} photographs were reused from {shop.store.root}."
+    kept = max(whole - made, 0)
+    return f"{made} new or changed photographs were described, {kept} were reused."
+
+
+def _results(found: Evaluation, shop: Workshop) -> Results:
+    [query] = found.dataset.queries.names
+    skipped = [f"Left out: {reason}" for _, reason in found.skipped]
+    return Results(
+        title=f"Search for {query} in {found.dataset.name}",
+        settings={**found.settings.key(), "digest": found.settings.digest()},
+        models=found.models,
+        datasets=[dataset_row(found)],
+        timings=shop.clock.seconds(),
+        environment=environment(),
+        notes=[*found.dataset.notes, *found.notes, *skipped],
+    )
