@@ -15,8 +15,10 @@ from jaxret import defaults
 from jaxret.errors import UserError
 from jaxret.ranking import cg
 from jaxret.ranking.graph import mutual_graph
+from jaxret.ranking.grouping import close_order
 from jaxret.ranking.inputs import positive_integer, unit_rows
-from jaxret.ranking.knn import Neighbours, best, others, search
+from jaxret.ranking.knn import others, search
+from jaxret.ranking.selection import Neighbours, best
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,10 @@ def offline(nearest: Neighbours, settings: DiffusionSettings, block_size: int | 
     graph = mutual_graph((sims[:, :width], ids[:, :width]), settings.gamma)
     nodes = np.arange(len(ids), dtype=np.int32)[:, None]
     lists = np.concatenate([nodes, ids[:, : settings.truncation - 1]], axis=1)
-    scores = cg.solve(graph, lists, settings.alpha, settings.tolerance, settings.rounds, block_size)
+    solver = cg.Solver(graph, settings.alpha, settings.tolerance, settings.rounds, block_size)
+    order = close_order(lists[:, 1:], graph.degrees)
+    scores = np.empty(lists.shape, np.float32)
+    scores[order] = solver.solve(lists[order])
     return Rows(lists, scores, graph.isolated)
 
 

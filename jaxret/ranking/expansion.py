@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from jaxret import defaults
 from jaxret.errors import UserError
 from jaxret.ranking.inputs import unit_rows
-from jaxret.ranking.knn import Neighbours, others, search
+from jaxret.ranking.knn import others, search
+from jaxret.ranking.selection import Neighbours
 
 ALPHA = 3.0  # Radenovic et al., TPAMI 2018: sim ** 3
 

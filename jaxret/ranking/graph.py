@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxret.ranking.knn import Neighbours
+from jaxret.ranking.selection import Neighbours
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret.errors import UserError
 from jaxret.ranking.inputs import as_descriptors, positive_integer
+from jaxret.ranking.selection import Neighbours, Pool, best, ordered
+from jaxret.ranking.workers import in_threads
 
-Neighbours = tuple[NDArray[np.float32], NDArray[np.int32]]
+QUERY_BLOCK = 256
+DATABASE_BLOCK = 8192
+# Candidates beyond k: among them lies everything that rounding can confuse with the k-th, or the
+# query is done again in float64.
+MARGIN = 16
 
 
 def knn(
@@ -17,13 +25,13 @@ def knn(
     """The `k` database rows of largest inner product with each query, best first.
 
     The order is by (inner product rounded to float32, descending; id, ascending), so that it does
-    not depend on the blocks.
+    not depend on blocks, threads or machines.
 
     Args:
       queries: [Q, D]; Q may be 0.
       database: [N, D].
       k: neighbours a query; more than N gives N.
-      block_size: queries a block, None for one that keeps a block's products near 256 MB.
+      block_size: rows of the database a block, None for a size that suits the caches.
 
     Returns:
       (similarities float32 [Q, k], ids int32 [Q, k]).
@@ -46,35 +54,113 @@ def search(
 ) -> Neighbours:
     """`knn` without its checks, for arrays that have passed them."""
     k = min(k, len(database))
-    rows = block_size or max(1, (1 << 25) // len(database))
+    size = block_size or DATABASE_BLOCK
+    # Float32 products cost half, but most pairs of a long list are too close for their order.
+    narrow = 16 * k <= len(database)
+    rows = QUERY_BLOCK if narrow else max(1, min(QUERY_BLOCK, (1 << 26) // len(database)))
+    longest = _longest(database, size) if narrow else 0.0
     sims = np.empty((len(queries), k), np.float32)
     ids = np.empty((len(queries), k), np.int32)
-    # In float64 the products are right to far below a float32 step: equal rows tie whatever the
-    # order of summation, hence whatever the block.
-    wide = database.T.astype(np.float64)
-    for start in range(0, len(queries), rows):
+
+    def one(start: int) -> None:
         part = slice(start, start + rows)
-        products = queries[part].astype(np.float64) @ wide
-        sims[part], ids[part] = best(products.astype(np.float32), k)
+        if narrow:
+            sims[part], ids[part] = _narrow(queries[part], database, k, size, longest)
+        else:
+            sims[part], ids[part] = _wide(queries[part], database, k, size)
+
+    in_threads(one, range(0, len(queries), rows))
     return sims, ids
 
 
-def best(sims: NDArray[np.float32], k: int) -> Neighbours:
-    """The `k` largest of each row [Q, N], descending, equal ones by ascending column."""
-    keys = _sortable(sims)
-    if k < sims.shape[1]:
-        keys = np.partition(keys, k - 1, axis=1)[:, :k]
-    keys.sort(axis=1)
-    ids = (keys & 0xFFFFFFFF).astype(np.int32)
-    return np.take_along_axis(sims, ids, axis=1), ids
+def _wide(
+    queries: NDArray[np.float32], database: NDArray[np.float32], k: int, size: int
+) -> Neighbours:
+    """By products in float64: right far below a float32 step, whatever the order of the sum."""
+    sims = np.empty((len(queries), len(database)), np.float32)
+    wide = queries.astype(np.float64)
+    for start in range(0, len(database), size):
+        part = slice(start, start + size)
+        sims[:, part] = wide @ database[part].astype(np.float64).T
+    return best(sims, k)
 
 
-def _sortable(sims: NDArray[np.float32]) -> NDArray[np.int64]:
-    """One integer an entry, ascending = similarity descending, then column ascending."""
-    bits = (-sims + np.float32(0)).view(np.int32)  # + 0: -0.0 and 0.0 are the same similarity
-    # IEEE floats order as their bits do, negative ones in reverse.
-    ordered = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
-    return (ordered << 32) | np.arange(sims.shape[1], dtype=np.int64)
+def _narrow(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    k: int,
+    size: int,
+    longest: float,
+) -> Neighbours:
+    """By products in float32, and float64 where their rounding could change the order."""
+    pool = Pool(len(queries), min(k + MARGIN, len(database)))
+    for start in range(0, len(database), size):
+        pool.add(queries @ database[start : start + size].T, start)
+    # D roundings of half a step each add up like a random walk: four standard deviations of it.
+    step = 2 * np.finfo(np.float32).eps * math.sqrt(database.shape[1]) * longest
+    rounding = np.linalg.norm(queries, axis=1) * np.float32(step)
+    return settle(queries, database, ordered(pool.sims, pool.ids), k, rounding, size)
+
+
+def settle(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    candidates: Neighbours,
+    k: int,
+    rounding: NDArray[np.float32],
+    size: int = DATABASE_BLOCK,
+) -> Neighbours:
+    """The exact `k` best out of the c best by less exact products, whatever machine made them.
+
+    Args:
+      queries: [Q, D].
+      database: [N, D].
+      candidates: (similarities, ids), each [Q, c], c >= k, in order; nothing left out is better
+        than the last of them by the same products.
+      k: neighbours to return.
+      rounding: [Q], what the similarities of the candidates may be off by.
+      size: database rows a block, where a query has to be done again.
+    """
+    sims, ids = candidates[0].copy(), candidates[1]
+    doubt = 2 * rounding[:, None]
+    close = sims[:, :-1] - sims[:, 1:] <= doubt
+    unsure = np.zeros(sims.shape, np.bool_)
+    unsure[:, :-1] |= close
+    unsure[:, 1:] |= close
+    rows, columns = np.nonzero(unsure)
+    sims[rows, columns] = _exact(queries, database, rows, ids[rows, columns])
+    sims, ids = ordered(sims, ids)
+    top_sims, top_ids = sims[:, :k], ids[:, :k]
+    if ids.shape[1] < len(database):
+        edge = candidates[0][:, k - 1] - candidates[0][:, -1] <= doubt[:, 0]
+        if edge.any():
+            top_sims[edge], top_ids[edge] = _wide(queries[edge], database, k, size)
+    return top_sims, top_ids
+
+
+def _longest(rows: NDArray[np.float32], size: int) -> float:
+    """The largest length of a row."""
+    squares = (
+        np.einsum("nd,nd->n", part, part).max()
+        for part in (rows[start : start + size] for start in range(0, len(rows), size))
+    )
+    return math.sqrt(max(squares))
+
+
+def _exact(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    ids: NDArray[np.int32],
+    block: int = 4096,
+) -> NDArray[np.float32]:
+    """Inner products of the pairs (queries[rows], database[ids]) by way of float64."""
+    sims = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), block):
+        part = slice(start, start + block)
+        left, right = queries[rows[part]], database[ids[part]]
+        sims[part] = np.einsum("pd,pd->p", left, right, dtype=np.float64)
+    return sims
 
 
 def others(neighbours: Neighbours, first: int = 0) -> Neighbours:

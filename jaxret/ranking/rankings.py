@@ -21,7 +21,8 @@ from jaxret.errors import UserError
 from jaxret.ranking import diffusion, expansion
 from jaxret.ranking.diffusion import DiffusionSettings, JointDiffusion, Rows
 from jaxret.ranking.inputs import normalised, positive_integer, unit_rows
-from jaxret.ranking.knn import Neighbours, best, others, search
+from jaxret.ranking.knn import others, search
+from jaxret.ranking.selection import Neighbours, best
 
 DFS_FORMS = ("joint", "inductive")
 

@@ -23,7 +23,7 @@ def test_equals_a_stable_sort_of_all_products(k):
     expected_sims, expected_ids = by_stable_sort(queries, database, k)
     assert sims.dtype == np.float32 and ids.dtype == np.int32
     np.testing.assert_array_equal(ids, expected_ids)
-    np.testing.assert_array_equal(sims, expected_sims)
+    np.testing.assert_allclose(sims, expected_sims, rtol=1e-5, atol=1e-6)
 
 
 def test_ties_go_to_the_smaller_id_whatever_the_block():

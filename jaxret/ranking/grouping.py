@@ -1,0 +1,48 @@
+"""Which nodes to diffuse together: those whose neighbour lists overlap, sixteen at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from jaxret.ranking.graph import Graph
+
+# One vector register of float32 on AVX-512, two on AVX2: more nodes share fewer of their lists.
+GROUP = 16
+
+
+def close_order(nearest: NDArray[np.int32], degrees: NDArray[np.int32]) -> NDArray[np.int64]:
+    """An order of all N nodes in which each run of `GROUP` from the start is close together.
+
+    Greedy: a node that is still free, the best connected first, takes its nearest free others
+    along. What is left over in runs too short comes last.
+
+    Args:
+      nearest: int32 [N, m], each node's nearest others, best first.
+      degrees: int32 [N], of the nodes in the graph.
+    """
+    free = np.ones(len(nearest), np.bool_)
+    whole: list[NDArray[np.int64]] = []
+    short: list[NDArray[np.int64]] = []
+    for node in np.argsort(-degrees, kind="stable"):
+        if not free[node]:
+            continue
+        free[node] = False
+        others = nearest[node]
+        taken = others[free[others]][: GROUP - 1]
+        free[taken] = False
+        group = np.concatenate([[node], taken])
+        (whole if len(group) == GROUP else short).append(group)
+    return np.concatenate([*whole, *short])
+
+
+def components(graph: Graph) -> NDArray[np.int32]:
+    """[N]: the connected component of each node; diffusion cannot leave it."""
+    count = len(graph.degrees)
+    used = np.arange(graph.neighbours.shape[1]) < graph.degrees[:, None]
+    starts = np.concatenate([[0], np.cumsum(graph.degrees)])
+    edges = graph.neighbours[used]
+    matrix = csr_matrix((np.ones(len(edges), np.int8), edges, starts), shape=(count, count))
+    return connected_components(matrix, directed=False)[1]

@@ -1,0 +1,34 @@
+"""Cores and memory: who can work, and on how much at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_threads(work: Callable[[int], None], items: Sequence[int]) -> None:
+    """Does `work` for every item, a thread a core; the first error ends it."""
+    # NumPy and XLA let go of the interpreter while they work.
+    with ThreadPoolExecutor(cores()) as pool:
+        for _ in pool.map(work, items):
+            pass
+
+
+def free_bytes(device: jax.Device) -> int:
+    """Memory that a device has left, or this machine where the device does not say."""
+    statistics = device.memory_stats()  # None on the CPU
+    if statistics and "bytes_limit" in statistics:
+        return int(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
+    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 1 << 32
