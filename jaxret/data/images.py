@@ -22,10 +22,12 @@ from types import ModuleType
 import numpy as np
 from PIL import Image
 
+from jaxret import defaults
 from jaxret.errors import UserError
 
 RESIZES = ("square", "keep")
 DECODERS = ("pil", "simplejpeg")
+LEAST_SIDE = 2  # pixels; a single one shows nothing, and is what a broken upload often leaves
 SIDE_MULTIPLE = 32
 
 WHITE = (255, 255, 255, 255)
@@ -115,7 +117,7 @@ def kept_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return width, height
 
 
-def sizes_at(image_size: int, scales: Sequence[float] = (1.0, 2**-0.5, 0.5)) -> tuple[int, ...]:
+def sizes_at(image_size: int, scales: Sequence[float] = defaults.MULTISCALES) -> tuple[int, ...]:
     """S for each scale of a multi-scale descriptor, which adds up one of each size.
 
     The default scales are those of cirtorch's `--multiscale '[1, 1/2**(1/2), 1/2]'`.
@@ -165,6 +167,8 @@ def _open(encoded: bytes, name: str, decoder: str = "pil") -> tuple[Image.Image,
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and a dozen more
         reason = " ".join(str(error).split())
         raise BadImage(name, f"it does not decode ({reason})") from error
+    if max(image.size) < LEAST_SIDE:
+        raise BadImage(name, f"its {image.width}x{image.height} pixels show nothing")
     return image, _orientation(image)
 
 

@@ -88,8 +88,10 @@ def test_orientation_is_applied_and_the_box_counts_stored_pixels(orientation):
     np.testing.assert_array_equal(to_pixels(encoded, "x", 9, (4, 6, 30, 20)), expected)
 
 
-def test_one_pixel_is_a_photograph():
-    pixels = to_pixels(encode(Image.new("RGB", (1, 1), (9, 80, 200))), "x", 7)
+def test_one_pixel_shows_nothing_but_a_narrow_strip_may():
+    with pytest.raises(BadImage, match="1x1 pixels show nothing"):
+        to_pixels(encode(Image.new("RGB", (1, 1), (9, 80, 200))), "x", 7)
+    pixels = to_pixels(encode(Image.new("RGB", (1, 30), (9, 80, 200))), "x", 7)
     assert (pixels == (9, 80, 200)).all() and pixels.shape == (7, 7, 3)
 
 
