@@ -264,6 +264,11 @@ def test_arrives_whole_in_the_end(get, tmp_path, behaviour):
     assert _left(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("behaviour", ["cut", "cut_without_ranges", "changes", "chunked"])
+def test_bytes_are_right_even_where_nothing_is_known_to_check_them(get, behaviour):
+    assert get(behaviour).read_bytes() == CONTENT
+
+
 def test_broken_connections_are_resumed_not_repeated(server, get):
     get("cut", sha256=SHA256[:8])
     assert _ranges(server) == [None, *(f"bytes={700_000 * i}-" for i in range(1, 5))]

@@ -101,6 +101,22 @@ def test_dino_takes_the_teacher_and_its_arguments(tmp_path, form):
     assert checkpoint.extras["args"] == vars(arguments)
 
 
+def test_odds_and_ends_that_training_scripts_leave(tmp_path, form):
+    contents = {
+        "state_dict": _state_dict(),
+        "best_acc1": np.float64(71.5),
+        "history": collections.defaultdict(list, loss=[1.0, 0.5]),
+        "args": argparse.Namespace(output=Path("runs/1")),
+        "classes": {"cat", "dog"},
+        "means": np.arange(3.0),
+    }
+    extras = read_checkpoint(_save(contents, tmp_path / "x", form)).extras
+    assert extras["best_acc1"] == 71.5
+    assert extras["history"] == {"loss": [1.0, 0.5]}
+    assert extras["args"] == {"output": "runs/1"}
+    assert extras["classes"] == {"cat", "dog"}
+
+
 class Python2Pickler(pickle._Pickler):
     """Writes text and bytes as Python 2 writes its one string type."""
 

@@ -160,6 +160,16 @@ def _reconstruct_object(cls: Any, *_: Any) -> Bag:
     return cls()
 
 
+def _default_dict(*_: Any) -> dict:
+    """`collections.defaultdict`: its items follow, its factory is of no use."""
+    return {}
+
+
+def _path(*parts: Any) -> str:
+    """A `pathlib` path among a training script's arguments."""
+    return "/".join(str(part) for part in parts)
+
+
 def _named_tuple(name: str, fields: Any, module: str = "", *_: Any) -> type[Bag]:
     """Dill writes a named tuple's class as a call that makes it."""
     return bag_type(str(module), str(name), tuple(str(field) for field in fields))
@@ -181,6 +191,8 @@ _FUNCTIONS: tuple[tuple[str, Callable], ...] = (
     (r"numpy\.dtype", PickledDtype),
     (r"_codecs\.encode", _encode),
     (r"copy_?reg\._reconstructor", _reconstruct_object),
+    (r"collections\.defaultdict", _default_dict),
+    (r"pathlib\.(Pure)?(Posix|Windows)?Path", _path),
     (r"dill\.(_dill|dill)\._create_namedtuple", _named_tuple),
     (r"jax\.[\w.]+\._?reconstruct_(device_)?array", _array_of_parts),
     (r"dill\.(_dill|dill)\._create_array", _array_of_parts),
