@@ -1,82 +1,41 @@
-"""Diffusion (DFS) after Yang et al., AAAI 2019: offline rows for a database, then searches.
+"""Diffusion (DFS), the inductive form of Yang et al., AAAI 2019: for queries not known beforehand.
 
-Offline, node i of the database: the i-th column of (I - alpha S)^-1, truncated to the node's
-`truncation` nearest after S was normalised on the whole graph ("late truncation").
+Offline each database row is diffused (`jaxret.ranking.offline`); online a query sums the rows of
+its nearest:  score = sum over its kq nearest j of sim_j ** gamma * row_j.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
 from jaxret.errors import UserError
-from jaxret.ranking import cg
-from jaxret.ranking.graph import mutual_graph
-from jaxret.ranking.grouping import close_order
+from jaxret.ranking import offline
 from jaxret.ranking.inputs import positive_integer, unit_rows
+from jaxret.ranking.joint import diffuse_jointly
 from jaxret.ranking.knn import others, search
-from jaxret.ranking.selection import Neighbours, best
+from jaxret.ranking.offline import DiffusionSettings, Rows
+from jaxret.ranking.selection import Neighbours, check_rest, rank
 
+__all__ = ["Diffusion", "DiffusionSettings", "combine", "diffuse_jointly"]
 
-@dataclass(frozen=True)
-class DiffusionSettings:
-    """What one diffusion is made with; the defaults are the paper's."""
-
-    truncation: int = defaults.DFS_TRUNCATION
-    kd: int = defaults.DFS_KD
-    gamma: float = defaults.DFS_GAMMA
-    alpha: float = defaults.DFS_ALPHA
-    tolerance: float = defaults.CG_TOLERANCE
-    rounds: int = defaults.CG_ROUNDS
-
-    def __post_init__(self) -> None:
-        positive_integer(self.truncation, "truncation")
-        positive_integer(self.rounds, "rounds")
-        if positive_integer(self.kd, "kd") < 2:
-            raise UserError("kd is 1; a node counts as its own neighbour, so give 2 or more.")
-        if not 0 <= self.alpha < 1:
-            raise UserError(f"alpha is {self.alpha}; give a number in [0, 1).")
-        if not self.gamma > 0:
-            raise UserError(f"gamma is {self.gamma}; give a number above 0.")
-
-    @property
-    def list_length(self) -> int:
-        """Neighbours a node, itself counted, that the offline stage needs to know."""
-        return max(self.truncation, self.kd)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The sparse offline matrix: node i holds scores[i] at the nodes ids[i], itself first."""
-
-    ids: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    isolated: NDArray[np.bool_]
-
-
-def offline(nearest: Neighbours, settings: DiffusionSettings, block_size: int | None) -> Rows:
-    """Diffuses every node over lists of its nearest others: (similarities, ids), each [N, m].
-
-    m is at least max(truncation, kd) - 1, or N - 1.
-    """
-    sims, ids = nearest
-    width = settings.kd - 1
-    graph = mutual_graph((sims[:, :width], ids[:, :width]), settings.gamma)
-    nodes = np.arange(len(ids), dtype=np.int32)[:, None]
-    lists = np.concatenate([nodes, ids[:, : settings.truncation - 1]], axis=1)
-    solver = cg.Solver(graph, settings.alpha, settings.tolerance, settings.rounds, block_size)
-    order = close_order(lists[:, 1:], graph.degrees)
-    scores = np.empty(lists.shape, np.float32)
-    scores[order] = solver.solve(lists[order])
-    return Rows(lists, scores, graph.isolated)
+SCORES_AT_ONCE = 1 << 26  # 256 MB
 
 
 @dataclass(frozen=True)
 class Diffusion:
-    """A database diffused offline, to search with queries not known beforehand."""
+    """A database diffused offline.
+
+    Attributes:
+      database: float32 [N, D], rows L2-normalised; in memory or mapped from a file.
+      rows: the offline matrix.
+      settings: what it was made with.
+    """
 
     database: NDArray[np.float32]
     rows: Rows
@@ -86,7 +45,7 @@ class Diffusion:
     def fit(
         cls,
         database: ArrayLike,
-        truncation: int = defaults.DFS_TRUNCATION,
+        truncation: int | None = defaults.DFS_TRUNCATION,
         kd: int = defaults.DFS_KD,
         gamma: float = defaults.DFS_GAMMA,
         alpha: float = defaults.DFS_ALPHA,
@@ -94,28 +53,41 @@ class Diffusion:
         tolerance: float = defaults.CG_TOLERANCE,
         rounds: int = defaults.CG_ROUNDS,
         block_size: int | None = None,
+        folder: str | Path | None = None,
+        shard_size: int = offline.SHARD_SIZE,
     ) -> Diffusion:
         """Diffuses a database; returns when the work is done.
 
         Args:
           database: [N, D], L2-normalised here where it is not.
-          truncation: nodes a row keeps, itself counted; more than N takes N.
+          truncation: nodes a row keeps, itself counted; more than N takes N, None takes all.
           kd: neighbours a node has in the graph, itself counted.
           gamma: affinity = max(similarity, 0) ** gamma.
           alpha: weight of the walk against the restart.
           tolerance: residual, relative to the right-hand side, at which a node is done.
           rounds: of conjugate gradients, at most.
-          block_size: nodes solved at once, None for what the memory allows.
+          block_size: nodes solved at once on accelerators, None for what their memory allows; a
+            CPU always takes sixteen a core.
+          folder: where to keep the result, as `load` reads it, and to go on after an interruption;
+            None keeps it in memory.
+          shard_size: nodes a file.
 
         Raises:
-          UserError: see `jaxret.ranking.inputs.as_descriptors`; a setting out of range.
+          UserError: see `jaxret.ranking.inputs.as_descriptors`; a setting out of range; a folder
+            that holds something else.
         """
-        settings = DiffusionSettings(truncation, kd, gamma, alpha, tolerance, rounds)
         database = unit_rows(database, "database")
         if not len(database):
             raise UserError("The database is empty; give at least one descriptor to diffuse.")
-        nearest = search(database, database, settings.list_length)
-        return cls(database, offline(others(nearest), settings, block_size), settings)
+        if truncation is None:
+            truncation = len(database)
+        settings = DiffusionSettings(truncation, kd, gamma, alpha, tolerance, rounds)
+        if folder is not None:
+            size = positive_integer(shard_size, "shard_size")
+            offline.diffuse_in(Path(folder), database, settings, block_size, size)
+            return cls.load(folder)
+        nearest = others(search(database, database, settings.list_length))
+        return cls(database, offline.diffuse(nearest, settings, block_size), settings)
 
     def search(
         self,
@@ -125,7 +97,7 @@ class Diffusion:
         *,
         rest: str = "global",
     ) -> Neighbours:
-        """The `k` best database rows of each query: sum over its kq nearest of sim^gamma times row.
+        """The `k` best database rows of each query.
 
         Args:
           queries: [Q, D].
@@ -144,111 +116,63 @@ class Diffusion:
         k = min(positive_integer(k, "k"), len(self.database))
         kq = min(positive_integer(kq, "kq"), len(self.database))
         check_rest(rest)
-        depth = len(self.database) if rest == "global" else kq
-        found = search(queries, self.database, depth)
-        scores = combine(self.rows, (found[0][:, :kq], found[1][:, :kq]), self.settings.gamma)
-        return rank(scores, k, found[1] if rest == "global" else None)
+        scores = np.empty((len(queries), k), np.float32)
+        ids = np.empty((len(queries), k), np.int32)
+        size = max(1, SCORES_AT_ONCE // len(self.database))
+        for start in range(0, len(queries), size):
+            part = slice(start, start + size)
+            scores[part], ids[part] = self._search(queries[part], k, kq, rest == "global")
+        return scores, ids
 
+    def _search(self, queries: NDArray[np.float32], k: int, kq: int, fill: bool) -> Neighbours:
+        nearest = search(queries, self.database, kq)
+        scores = combine(self.rows, nearest, self.settings.gamma)
+        if not fill:
+            return rank(scores, k)
+        # However many of the globally best are among those reached, k others remain.
+        reached = int(np.count_nonzero(scores, axis=1).max(initial=0))
+        return rank(scores, k, search(queries, self.database, k + reached)[1])
 
-def check_rest(rest: str) -> None:
-    if rest not in ("global", "none"):
-        raise UserError(f"Unknown rest {rest!r}. Known: global, none.")
+    def save(self, folder: str | Path) -> None:
+        """Keeps it in a folder of .npy files, for `load`.
+
+        Raises:
+          UserError: the folder holds something else.
+        """
+        folder, size = Path(folder), len(self.rows.ids[0])
+        offline.claim(folder, self.database, self.settings, size)
+        files = offline.Files(folder, len(self.database), size)
+        for start, ids, scores in zip(files.starts, self.rows.ids, self.rows.scores, strict=True):
+            offline.write(files.ids(start), ids)
+            offline.write(files.scores(start), scores)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Diffusion:
+        """Out of a folder that `save` or `fit` has written; files are mapped, not read.
+
+        Raises:
+          UserError: the folder is not complete.
+        """
+        folder = Path(folder)
+        try:
+            settings = json.loads((folder / "diffusion.json").read_text())["settings"]
+            database = np.load(folder / "database.npy", mmap_mode="r")
+            return cls(database, offline.read(folder), DiffusionSettings(**settings))
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{folder} holds no finished diffusion ({Path(error.filename).name} is missing); "
+                "call Diffusion.fit with this folder to make or finish one."
+            ) from error
 
 
 def combine(rows: Rows, nearest: Neighbours, gamma: float) -> NDArray[np.float32]:
-    """Online part of the inductive form: scores [Q, N] from each query's nearest, each [Q, kq]."""
+    """Scores [Q, N] from the nearest of each query: (similarities, ids), each [Q, kq]."""
     sims, ids = nearest
-    scores = np.zeros((len(ids), len(rows.ids)), np.float32)
+    scores = np.zeros((len(ids), len(rows)), np.float32)
     # Not clipped: the public code leaves a negative similarity negative here.
     weights = np.sign(sims) * np.abs(sims) ** np.float32(gamma)
     for query in range(len(ids)):
         for weight, node in zip(weights[query], ids[query], strict=True):
-            scores[query, rows.ids[node]] += weight * rows.scores[node]
+            reached, row = rows.row(int(node))
+            scores[query, reached] += weight * row
     return scores
-
-
-def rank(
-    scores: NDArray[np.float32], k: int, global_order: NDArray[np.int32] | None = None
-) -> Neighbours:
-    """The `k` best of each row of scores [Q, N]; those at 0 in the global order where it is given.
-
-    Other equal scores go to the smaller id.
-    """
-    if global_order is None:
-        return best(scores, k)
-    sims, ids = best(scores, scores.shape[1])
-    for row, order in enumerate(global_order):
-        ids[row][sims[row] == 0] = order[scores[row][order] == 0]
-    return sims[:, :k], ids[:, :k]
-
-
-@dataclass(frozen=True)
-class JointDiffusion:
-    """Queries and database in one graph: cosines of the diffused rows.
-
-    Attributes:
-      scores: float32 [Q, N]; 0 where a query and a database row reach no common node.
-      isolated: bool [Q]; queries that reach no database row at all.
-    """
-
-    scores: NDArray[np.float32]
-
-    @property
-    def isolated(self) -> NDArray[np.bool_]:
-        return np.logical_not(self.scores.any(axis=1))
-
-    @classmethod
-    def of(cls, rows: Rows, queries: int) -> JointDiffusion:
-        """From the offline rows of [queries; database]."""
-        lengths = np.linalg.norm(rows.scores, axis=1, keepdims=True)
-        unit = rows.scores / np.where(lengths > 0, lengths, 1)
-        dense = np.zeros((len(rows.ids), queries), np.float32)
-        np.put_along_axis(dense.T, rows.ids[:queries], unit[:queries], axis=1)
-        scores = np.empty((len(rows.ids) - queries, queries), np.float32)
-        for row in range(len(scores)):
-            scores[row] = unit[queries + row] @ dense[rows.ids[queries + row]]
-        return cls(np.ascontiguousarray(scores.T))
-
-
-def diffuse_jointly(
-    queries: ArrayLike,
-    database: ArrayLike,
-    k: int,
-    truncation: int = defaults.DFS_TRUNCATION,
-    kd: int = defaults.DFS_KD,
-    gamma: float = defaults.DFS_GAMMA,
-    alpha: float = defaults.DFS_ALPHA,
-    *,
-    rest: str = "none",
-    tolerance: float = defaults.CG_TOLERANCE,
-    rounds: int = defaults.CG_ROUNDS,
-    block_size: int | None = None,
-) -> Neighbours:
-    """Transductive diffusion: the `k` best database rows of each query, both in one graph.
-
-    What the default search of the public code runs. A query in no one's list of kd is isolated:
-    its scores are 0 for the whole database (`joint_diffusion` tells which).
-
-    Args:
-      queries: [Q, D].
-      database: [N, D].
-      k: results a query; more than N gives N.
-      truncation: see `Diffusion.fit`, as are the other settings.
-      rest: order of the rows at score 0, "none" by id as published, "global" by similarity.
-
-    Returns:
-      (cosines of the diffused rows float32 [Q, k], ids int32 [Q, k]), best first, equal ones by
-      the smaller id.
-    """
-    check_rest(rest)
-    k = positive_integer(k, "k")
-    settings = DiffusionSettings(truncation, kd, gamma, alpha, tolerance, rounds)
-    database = unit_rows(database, "database")
-    queries = unit_rows(queries, "query", database.shape[1])
-    if not len(database):
-        raise UserError("The database is empty; give at least one descriptor to diffuse.")
-    together = np.concatenate([queries, database])
-    nearest = others(search(together, together, settings.list_length))
-    joint = JointDiffusion.of(offline(nearest, settings, block_size), len(queries))
-    order = search(queries, database, len(database))[1] if rest == "global" else None
-    return rank(joint.scores, min(k, len(database)), order)

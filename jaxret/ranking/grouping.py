@@ -13,15 +13,21 @@ from jaxret.ranking.graph import Graph
 GROUP = 16
 
 
-def close_order(nearest: NDArray[np.int32], degrees: NDArray[np.int32]) -> NDArray[np.int64]:
-    """An order of all N nodes in which each run of `GROUP` from the start is close together.
+def close_order(
+    nearest: NDArray[np.int32], degrees: NDArray[np.int32], first: int = 0
+) -> NDArray[np.int64]:
+    """An order of M nodes in which each run of `GROUP` from the start is close together.
 
     Greedy: a node that is still free, the best connected first, takes its nearest free others
     along. What is left over in runs too short comes last.
 
     Args:
-      nearest: int32 [N, m], each node's nearest others, best first.
-      degrees: int32 [N], of the nodes in the graph.
+      nearest: int32 [M, m], each node's nearest others in the whole graph, best first.
+      degrees: int32 [M], of the nodes in the graph.
+      first: the node of row 0.
+
+    Returns:
+      Rows of `nearest`, int64 [M].
     """
     free = np.ones(len(nearest), np.bool_)
     whole: list[NDArray[np.int64]] = []
@@ -30,7 +36,8 @@ def close_order(nearest: NDArray[np.int32], degrees: NDArray[np.int32]) -> NDArr
         if not free[node]:
             continue
         free[node] = False
-        others = nearest[node]
+        others = nearest[node] - first
+        others = others[(others >= 0) & (others < len(nearest))]
         taken = others[free[others]][: GROUP - 1]
         free[taken] = False
         group = np.concatenate([[node], taken])

@@ -17,6 +17,8 @@ from jaxret.errors import UserError
 UNIT_TOLERANCE = 1e-5
 SAID_TOLERANCE = 1e-3
 
+BLOCK = 16384  # rows at once, so that a memory-mapped file of any size passes in bounded memory
+
 
 def as_descriptors(rows: ArrayLike, what: str, dimension: int | None = None) -> NDArray[np.float32]:
     """`rows` as a contiguous float32 [N, D] array, without a copy where it already is one.
@@ -64,12 +66,20 @@ def unit_rows(rows: ArrayLike, what: str, dimension: int | None = None) -> NDArr
     return unit
 
 
-def normalised(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def normalised(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """(`rows` [N, D] at length 1, their lengths [N, 1]); `rows` itself where they have it."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    lengths = np.empty((len(rows), 1), np.float64)  # squares of float32 can exceed float32
+    for start in range(0, len(rows), BLOCK):
+        part = rows[start : start + BLOCK]
+        lengths[start : start + BLOCK, 0] = np.einsum("nd,nd->n", part, part, dtype=np.float64)
+    lengths = np.sqrt(lengths)
     if np.max(np.abs(lengths - 1), initial=0) <= UNIT_TOLERANCE:
         return rows, lengths
-    return rows / lengths, lengths
+    unit = np.empty(rows.shape, np.float32)
+    for start in range(0, len(rows), BLOCK):
+        stop = start + BLOCK
+        unit[start:stop] = rows[start:stop] / lengths[start:stop]
+    return unit, lengths
 
 
 def positive_integer(value: int, what: str) -> int:
@@ -83,10 +93,9 @@ def positive_integer(value: int, what: str) -> int:
     return int(value)
 
 
-def _refuse_bad_rows(array: NDArray[np.float32], what: str, block: int = 65536) -> None:
-    # In blocks, so that a memory-mapped file of any size passes through a bounded buffer.
-    for start in range(0, len(array), block):
-        part = array[start : start + block]
+def _refuse_bad_rows(array: NDArray[np.float32], what: str) -> None:
+    for start in range(0, len(array), BLOCK):
+        part = array[start : start + BLOCK]
         peaks = np.abs(part).max(axis=1)
         bad = np.flatnonzero(~np.isfinite(peaks) | (peaks == 0))
         if len(bad):

@@ -18,11 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from jaxret import defaults
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
-from jaxret.ranking import diffusion, expansion
-from jaxret.ranking.diffusion import DiffusionSettings, JointDiffusion, Rows
+from jaxret.ranking import expansion, offline
+from jaxret.ranking.diffusion import combine
 from jaxret.ranking.inputs import normalised, positive_integer, unit_rows
+from jaxret.ranking.joint import JointDiffusion
 from jaxret.ranking.knn import others, search
-from jaxret.ranking.selection import Neighbours, best
+from jaxret.ranking.offline import DiffusionSettings, Rows
+from jaxret.ranking.selection import Neighbours, best, check_rest, rank
 
 DFS_FORMS = ("joint", "inductive")
 
@@ -57,7 +59,7 @@ class RankingSettings:
         expansion.check(self.aqe_n, self.aqe_weights, expansion.QUERY_WEIGHTS)
         expansion.check(self.aqe_n_with_dba, self.aqe_weights, expansion.QUERY_WEIGHTS)
         expansion.check(self.dba_n, self.dba_weights, expansion.DATABASE_WEIGHTS)
-        diffusion.check_rest(self.dfs_rest)
+        check_rest(self.dfs_rest)
         positive_integer(self.kq, "kq")
         if self.dfs not in DFS_FORMS:
             raise UserError(f"Unknown form of DFS {self.dfs!r}. Known: {', '.join(DFS_FORMS)}.")
@@ -152,7 +154,7 @@ class _Database:
     @cached_property
     def diffused(self) -> Rows:
         s = self.settings
-        return diffusion.offline(others(self.nearest), s.diffusion, s.block_size)
+        return offline.diffuse(others(self.nearest), s.diffusion, s.block_size)
 
 
 @dataclass(frozen=True)
@@ -186,14 +188,14 @@ class _Search:
             return _Search(self.queries, self.database.unit).diffused
         s = self.settings
         if s.dfs == "joint":
-            rows = diffusion.offline(others(self._joint_nearest()), s.diffusion, s.block_size)
+            rows = offline.diffuse(others(self._joint_nearest()), s.diffusion, s.block_size)
             scores = JointDiffusion.of(rows, len(self.queries)).scores
         else:
             sims, ids = self.order
             nearest = (sims[:, : s.kq], ids[:, : s.kq])
-            scores = diffusion.combine(self.database.diffused, nearest, s.diffusion.gamma)
+            scores = combine(self.database.diffused, nearest, s.diffusion.gamma)
         order = self.order[1] if s.dfs_rest == "global" else None
-        ids = diffusion.rank(scores, scores.shape[1], order)[1]
+        ids = rank(scores, scores.shape[1], order)[1]
         return ids, int((~scores.any(axis=1)).sum())
 
     def _joint_nearest(self) -> Neighbours:

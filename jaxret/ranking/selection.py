@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from jaxret.errors import UserError
+
 Neighbours = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
@@ -89,3 +91,28 @@ def _similarity(descending: NDArray[np.int64]) -> NDArray[np.float32]:
     bits = descending.astype(np.int32)
     bits = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)
     return np.float32(0) - bits.view(np.float32)
+
+
+def rank(
+    scores: NDArray[np.float32], k: int, global_order: NDArray[np.int32] | None = None
+) -> Neighbours:
+    """The `k` best of each row of scores [Q, N].
+
+    Args:
+      scores: of a diffusion, 0 where it reached nothing.
+      k: at most N.
+      global_order: ids [Q, m] by another measure, in which the rows at 0 are put; None leaves
+        them in the order of their ids. m: at least k + the non-zero scores of any row, or N.
+    """
+    sims, ids = best(scores, k)
+    if global_order is not None:
+        for row, order in enumerate(global_order):
+            zero = sims[row] == 0
+            ids[row, zero] = order[scores[row, order] == 0][: zero.sum()]
+    return sims, ids
+
+
+def check_rest(rest: str) -> None:
+    """Refuses an order for the rows at 0 that is none."""
+    if rest not in ("global", "none"):
+        raise UserError(f"Unknown rest {rest!r}. Known: global, none.")

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from jaxret.errors import UserError
-from jaxret.ranking.diffusion import Diffusion, diffuse_jointly
+from jaxret.ranking.diffusion import Diffusion, DiffusionSettings, diffuse_jointly
+from jaxret.ranking.joint import JointDiffusion, diffuse_fully
 
 
 def normalise(x):
@@ -60,7 +61,7 @@ def rows_of_scipy(database, truncation, kd, gamma=3, alpha=0.99):
 
 
 def dense(fitted):
-    return reference.dense(np.asarray(fitted.rows.ids), np.asarray(fitted.rows.scores))
+    return reference.dense(*fitted.rows.whole())
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -76,7 +77,6 @@ def test_offline_rows_equal_scipys(name, truncation, kd):
 
 def test_isolated_nodes_hold_only_themselves():
     fitted = Diffusion.fit(with_isolated(), truncation=60, kd=15)
-    assert fitted.rows.isolated[-10:].all()
     np.testing.assert_array_equal(dense(fitted)[-10:, -10:], np.eye(10))
 
 
@@ -123,9 +123,28 @@ def test_joint_diffusion_is_the_product_of_the_normalised_rows(name):
 
 def test_a_query_in_no_ones_list_scores_zero_in_the_order_of_the_ids():
     tight = normalise(np.eye(4)[:1] + 0.01 * scattered(60, 4))
-    scores, ids = diffuse_jointly(np.array([[0.6, 0.8, 0, 0]]), tight, 60, kd=10)
+    query = np.array([[0.6, 0.8, 0, 0]])
+    scores, ids = diffuse_jointly(query, tight, 60, kd=10)
+    assert JointDiffusion.fit(query, tight, DiffusionSettings(kd=10)).isolated.all()
     assert not scores.any()
     np.testing.assert_array_equal(ids[0], np.arange(60))
+
+
+@pytest.mark.parametrize("name", ["clustered", "isolated"])
+def test_the_full_solve_is_that_of_a_direct_solver(name):
+    database = GRAPHS[name]()
+    queries = normalise(database[:9] + 0.05 * scattered(9, database.shape[1], seed=5))
+    sims, ids = reference.sorted_lists(database, 15)
+    graph = reference.normalised_graph(sims, ids, 3).toarray()
+    sims = queries @ database.T
+    last = -np.sort(-sims, axis=1)[:, 9:10]
+    y = np.where(sims >= last, np.maximum(sims, 0) ** 3, 0)
+    expected = np.linalg.solve(np.eye(len(graph)) - 0.9 * graph, y.T).T
+    scores, ids = diffuse_fully(queries, database, 320, kd=15, alpha=0.9, rounds=200)
+    np.testing.assert_allclose(
+        scores, np.take_along_axis(expected, ids, axis=1), atol=1e-4 * expected.max()
+    )
+    assert sorted(ids[0]) == list(range(320))
 
 
 def test_one_row_and_no_queries():
