@@ -113,7 +113,7 @@ def announce(name: str, folder: str | Path | None = None) -> Announcement:
     """
     target = _folder(folder)
     wanted = tuple(file for file in files_of(name) if not (target / file.file).is_file())
-    sizes = [file.about or fetch.remote_size(file.url) for file in wanted]
+    sizes = _sizes(wanted)
     total = sum(size for size in sizes if size is not None)
     begun = sum(_size_of(target / f"{file.file}.part") for file in wanted)
     checks.require_space(target, max(total - begun, 0), f"Fetching {name}")
@@ -139,6 +139,19 @@ def fetch_dataset(name: str, folder: str | Path | None = None, retries: int = 6)
         fetch.download(file.url, target / file.file, mirrors=file.mirrors, retries=retries)
         for file in files_of(name)
     ]
+
+
+def _sizes(files: tuple[Archive, ...]) -> list[int | None]:
+    """Bytes of each file, known or asked for; a server that once says nothing is not asked again."""
+    sizes: list[int | None] = []
+    silent = False
+    for file in files:
+        size = file.about
+        if size is None and not silent:
+            size = fetch.remote_size(file.url, timeout=10.0)
+            silent = size is None
+        sizes.append(size)
+    return sizes
 
 
 def _folder(folder: str | Path | None) -> Path:

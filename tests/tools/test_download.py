@@ -194,6 +194,13 @@ def test_dataset_that_does_not_fit_is_not_begun(oxford, publisher, tmp_path, mon
     assert publisher.asked == []
 
 
+def test_silent_servers_are_asked_once(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sources.fetch, "remote_size", lambda url, timeout: asked.append(url))
+    coming = sources.announce("revisitop1m", tmp_path)
+    assert (coming.unknown, coming.bytes, len(asked)) == (100, 0, 1)
+
+
 def test_sources_agree_with_what_the_builders_look_for():
     from jaxret.data.revisitop1m import revisitop1m_dataset_builder as builder
 
