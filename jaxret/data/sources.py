@@ -142,7 +142,7 @@ def fetch_dataset(name: str, folder: str | Path | None = None, retries: int = 6)
 
 
 def _sizes(files: tuple[Archive, ...]) -> list[int | None]:
-    """Bytes of each file, known or asked for; a server that once says nothing is not asked again."""
+    """Bytes of each file; a server that once says nothing is not asked again."""
     sizes: list[int | None] = []
     silent = False
     for file in files:
