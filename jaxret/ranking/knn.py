@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import jax
 import numpy as np
+from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret.errors import UserError
 from jaxret.ranking.inputs import as_descriptors, positive_integer
+from jaxret.ranking.knn_devices import DeviceSearch
 from jaxret.ranking.selection import Neighbours, Pool, best, ordered
 from jaxret.ranking.workers import in_threads
 
@@ -20,30 +24,50 @@ MARGIN = 16
 
 
 def knn(
-    queries: ArrayLike, database: ArrayLike, k: int, *, block_size: int | None = None
+    queries: ArrayLike,
+    database: ArrayLike,
+    k: int,
+    *,
+    block_size: int | None = None,
+    mesh: Mesh | None = None,
+    precision: str = "float32",
+    recall: float | None = None,
 ) -> Neighbours:
     """The `k` database rows of largest inner product with each query, best first.
 
-    The order is by (inner product rounded to float32, descending; id, ascending), so that it does
-    not depend on blocks, threads or machines.
+    Exact: the order is by (inner product rounded to float32, descending; id, ascending), so that
+    it does not depend on blocks, threads or devices.
 
     Args:
       queries: [Q, D]; Q may be 0.
       database: [N, D].
       k: neighbours a query; more than N gives N.
-      block_size: rows of the database a block, None for a size that suits the caches.
+      block_size: database rows a block, None for what suits the caches or the device's memory.
+      mesh: one axis of devices over which the database is spread; None for the accelerators of
+        this process, or its cores where it has none.
+      precision: of the products on a mesh. "bfloat16" is faster, scores the 2 k candidates again
+        in float32, and can miss a neighbour.
+      recall: share of the true neighbours to aim for with `jax.lax.approx_max_k` on a mesh, None
+        for all. `recall_of` measures it.
 
     Returns:
       (similarities float32 [Q, k], ids int32 [Q, k]).
 
     Raises:
-      UserError: see `as_descriptors`; an empty database; k below 1.
+      UserError: see `as_descriptors`; an empty database; k below 1; precision or recall without
+        a mesh.
     """
     database = as_descriptors(database, "database")
     queries = as_descriptors(queries, "query", database.shape[1])
     if not len(database):
         raise UserError("The database is empty; give at least one descriptor to search in.")
-    return search(queries, database, positive_integer(k, "k"), block_size)
+    k = positive_integer(k, "k")
+    mesh = mesh or _accelerators()
+    if mesh is None:
+        if precision != "float32" or recall is not None:
+            raise UserError("A CPU searches exactly in float32; give a mesh of devices otherwise.")
+        return search(queries, database, k, block_size)
+    return search(queries, database, k, None, DeviceSearch(mesh, precision, recall, block_size))
 
 
 def search(
@@ -51,26 +75,55 @@ def search(
     database: NDArray[np.float32],
     k: int,
     block_size: int | None = None,
+    devices: DeviceSearch | None = None,
 ) -> Neighbours:
     """`knn` without its checks, for arrays that have passed them."""
     k = min(k, len(database))
     size = block_size or DATABASE_BLOCK
     # Float32 products cost half, but most pairs of a long list are too close for their order.
     narrow = 16 * k <= len(database)
-    rows = QUERY_BLOCK if narrow else max(1, min(QUERY_BLOCK, (1 << 26) // len(database)))
-    longest = _longest(database, size) if narrow else 0.0
+    if devices is None and narrow and (mesh := _accelerators()):
+        devices = DeviceSearch(mesh, block_size=block_size)
+    find: Callable[[slice], Neighbours]
+    if devices is not None:
+        find = _found_on_devices(queries, database, k, devices)
+    elif narrow:
+        rounding = _rounding(queries, database)
+        find = lambda part: _narrow(queries[part], database, k, rounding[part], size)  # noqa: E731
+    else:
+        find = lambda part: _wide(queries[part], database, k, size)  # noqa: E731
+    rows = max(1, min(QUERY_BLOCK, (1 << 26) // len(database)))
     sims = np.empty((len(queries), k), np.float32)
     ids = np.empty((len(queries), k), np.int32)
 
     def one(start: int) -> None:
         part = slice(start, start + rows)
-        if narrow:
-            sims[part], ids[part] = _narrow(queries[part], database, k, size, longest)
-        else:
-            sims[part], ids[part] = _wide(queries[part], database, k, size)
+        sims[part], ids[part] = find(part)
 
     in_threads(one, range(0, len(queries), rows))
     return sims, ids
+
+
+def _found_on_devices(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    k: int,
+    devices: DeviceSearch,
+) -> Callable[[slice], Neighbours]:
+    sims, ids = devices.candidates(queries, database, min(k + MARGIN, len(database)))
+    rounding = _rounding(queries, database)
+
+    def find(part: slice) -> Neighbours:
+        candidates = sims[part], ids[part]
+        return settle(queries[part], database, candidates, k, rounding[part])
+
+    return find
+
+
+def recall_of(ids: NDArray[np.int32], exact: NDArray[np.int32]) -> float:
+    """Share of the exact neighbours [Q, k] that `ids` [Q, k] hold."""
+    found = sum(len(np.intersect1d(*pair)) for pair in zip(ids, exact, strict=True))
+    return found / max(1, exact.size)
 
 
 def _wide(
@@ -89,16 +142,13 @@ def _narrow(
     queries: NDArray[np.float32],
     database: NDArray[np.float32],
     k: int,
+    rounding: NDArray[np.float32],
     size: int,
-    longest: float,
 ) -> Neighbours:
     """By products in float32, and float64 where their rounding could change the order."""
     pool = Pool(len(queries), min(k + MARGIN, len(database)))
     for start in range(0, len(database), size):
         pool.add(queries @ database[start : start + size].T, start)
-    # D roundings of half a step each add up like a random walk: four standard deviations of it.
-    step = 2 * np.finfo(np.float32).eps * math.sqrt(database.shape[1]) * longest
-    rounding = np.linalg.norm(queries, axis=1) * np.float32(step)
     return settle(queries, database, ordered(pool.sims, pool.ids), k, rounding, size)
 
 
@@ -138,13 +188,19 @@ def settle(
     return top_sims, top_ids
 
 
-def _longest(rows: NDArray[np.float32], size: int) -> float:
-    """The largest length of a row."""
+def _rounding(queries: NDArray[np.float32], database: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[Q]: what a float32 inner product may be off by.
+
+    D roundings of half a step each add up like a random walk: four standard deviations of it.
+    """
     squares = (
         np.einsum("nd,nd->n", part, part).max()
-        for part in (rows[start : start + size] for start in range(0, len(rows), size))
+        for part in (
+            database[i : i + DATABASE_BLOCK] for i in range(0, len(database), DATABASE_BLOCK)
+        )
     )
-    return math.sqrt(max(squares))
+    step = 2 * np.finfo(np.float32).eps * math.sqrt(database.shape[1] * max(squares))
+    return np.linalg.norm(queries, axis=1) * np.float32(step)
 
 
 def _exact(
@@ -175,3 +231,9 @@ def others(neighbours: Neighbours, first: int = 0) -> Neighbours:
     own[:, -1] |= ~own.any(axis=1)
     shape = (len(ids), ids.shape[1] - 1)
     return sims[~own].reshape(shape), ids[~own].reshape(shape)
+
+
+def _accelerators() -> Mesh | None:
+    if jax.default_backend() == "cpu":
+        return None
+    return Mesh(np.array(jax.local_devices()), ("database",))
