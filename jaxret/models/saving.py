@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -37,7 +38,7 @@ def save(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> Pro
 def _write(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> Provenance:
     with orbax_checkpointer() as checkpointer:
         try:
-            checkpointer.save(folder, jax.tree.map(np.asarray, dict(encoder.variables)))
+            checkpointer.save(folder, jax.tree.map(_Uncopied.of, dict(encoder.variables)))
         except ValueError as error:  # TensorStore's errors of the disk are no OSErrors
             raise OSError(str(error).split("\n")[0][:200]) from error
     # It names a path of this machine; what says that the folder is whole is provenance.json.
@@ -50,6 +51,17 @@ def _write(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> P
     for file in [*folder.rglob("*"), folder]:
         _fsync(file)
     return provenance
+
+
+class _Uncopied(np.ndarray):
+    """An array that Orbax, which deep-copies all it writes, does not hold twice."""
+
+    @classmethod
+    def of(cls, array: Any) -> np.ndarray:
+        return np.asarray(array).view(cls)
+
+    def __deepcopy__(self, memo: Any) -> "_Uncopied":
+        return self
 
 
 def _provenance(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> Provenance:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
@@ -88,7 +87,17 @@ def load_folder(spec: ModelSpec, folder: Path) -> Encoder:
     ):
         raise UserError(f"{_damaged(folder)} (the digest of its arrays is another).")
     _check_shapes(spec, variables, folder)
-    return Encoder(spec, jax.tree.map(jnp.asarray, variables), whitening=whitening)
+    _to_device(variables)
+    return Encoder(spec, variables, whitening=whitening)
+
+
+def _to_device(tree: dict[str, Any]) -> None:
+    """In place, one array after the other, so that large networks are never held twice."""
+    for key in tree:
+        if isinstance(tree[key], dict):
+            _to_device(tree[key])
+        else:
+            tree[key] = jnp.asarray(tree[key])
 
 
 def read_provenance(folder: Path) -> Provenance:
@@ -130,7 +139,7 @@ def orbax_checkpointer() -> Iterator[Any]:
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.FATAL)
     try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_compression=False)) as checkpointer:
             yield checkpointer
     finally:
         logging.set_verbosity(verbosity)
