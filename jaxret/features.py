@@ -5,6 +5,7 @@ Keys are known without loading the encoder, so that a plan can say what lies in 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ import numpy as np
 from jaxret import defaults
 from jaxret.artifacts import Store
 from jaxret.data.dataset import Dataset, Split
-from jaxret.descriptors.extract import Extraction, at_scales, extract_scales, stored_split
+from jaxret.descriptors.extract import (
+    Extraction,
+    at_scales,
+    described_by,
+    extract_scales,
+    stored_split,
+)
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.recalibration import Recalibration, recalibrated, stored_statistics
 from jaxret.descriptors.shards import Descriptors
@@ -48,12 +55,19 @@ class Features:
         }
         return cls(identity, dataset, settings, how, pass_, origin)
 
-    def key(self, split: Split, store: Store) -> list[str]:
-        """What tells these descriptors of a split from all others, one digest a scale."""
-        return [
-            f"{split.fingerprint()}/{stored_split(split, how, self.origin, store).folder.name}"
-            for how in at_scales(self.how, self.settings.scales)
-        ]
+    @cached_property
+    def query_key(self) -> list[Any]:
+        """What tells the descriptors of the queries from all others."""
+        return self._key(self.dataset.queries)
+
+    @cached_property
+    def database_key(self) -> list[Any]:
+        """What tells the descriptors of the database from all others."""
+        return self._key(self.dataset.database)
+
+    def _key(self, split: Split) -> list[Any]:
+        scales = at_scales(self.how, self.settings.scales)
+        return [split.fingerprint(), *(described_by(how, self.origin) for how in scales)]
 
     def missing(self, store: Store) -> int:
         """Photographs that must pass the encoder, those of the recalibration pass not counted."""

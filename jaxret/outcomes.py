@@ -75,8 +75,8 @@ class Outcomes:
         key = {
             "stage": _STAGE_VERSION,
             "jaxret": jaxret.__version__,
-            "queries": [one.key(dataset.queries, shop.store) for one in features],
-            "database": [one.key(dataset.database, shop.store) for one in features],
+            "queries": [one.query_key for one in features],
+            "database": [one.database_key for one in features],
             "ground_truth": digest({"gnd": dataset.ground_truth}),
             "protocols": list(dataset.protocols),
             "pca": whitened.origin(features, settings, shop),

@@ -74,7 +74,7 @@ def _learnt(
     shop: Workshop,
 ) -> PCAWhitening:
     """From the workdir, or fitted at the largest dimension that the run wants and kept there."""
-    key = {"stage": _STAGE_VERSION, "database": whitening_key(features, shop)}
+    key = {"stage": _STAGE_VERSION, "database": whitening_key(features)}
     kept = sorted(shop.store.place("whitening", key).glob("pca-*.npz"))
     for path in kept:
         if int(path.stem.removeprefix("pca-")) >= dim:
@@ -86,9 +86,9 @@ def _learnt(
     return fitted.truncate(dim)
 
 
-def whitening_key(features: Sequence[Features], shop: Workshop) -> list[list[str]]:
+def whitening_key(features: Sequence[Features]) -> list[list[Any]]:
     """What tells the rows that a whitening is learnt from."""
-    return [one.key(one.dataset.database, shop.store) for one in features]
+    return [one.database_key for one in features]
 
 
 def _stored_with_weights(settings: Settings, shop: Workshop) -> PCAWhitening:
@@ -115,7 +115,7 @@ def origin(features: Sequence[Features], settings: Settings, shop: Workshop) -> 
         return {**key, "stored": digest.hexdigest()}
     if settings.whiten_on:
         features = [shop.features(m, settings.whiten_on, settings) for m in settings.members]
-    return {**key, "learnt on": whitening_key(features, shop)}
+    return {**key, "learnt on": whitening_key(features)}
 
 
 def pca_dim(asked: int | str | None, rows: int, channels: int) -> tuple[int, tuple[str, ...]]:

@@ -68,8 +68,12 @@ def stored_split(
     Args:
       origin: what made the encoder (weights, recalibration), part of the key.
     """
-    key = {"stage": _STAGE_VERSION, **origin, **how.key()}
-    return StoredSplit.of(split, key, store, SHARD)
+    return StoredSplit.of(split, described_by(how, origin), store, SHARD)
+
+
+def described_by(how: Extraction, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What made descriptors, apart from the photographs, as a key."""
+    return {"stage": _STAGE_VERSION, **origin, **how.key()}
 
 
 def extract(
@@ -131,6 +135,10 @@ def _extract_shards(
 ) -> None:
     """Makes and writes the shards; ends with a line that says where the time went."""
     total = sum(len(positions) for _, positions in shards)
+    if not total:  # all photographs are in other shards already
+        for shard, _ in shards:
+            write_arrays(shard.path, **shard_arrays(stored, (), (), (), channels=0))
+        return
     describe, clock = _Describe(encoder(), how), Clock()
     host = parallel.host_name()
     with (
@@ -147,8 +155,7 @@ def _extract_shards(
             with clock.timed("write"):
                 arrays = shard_arrays(stored, indices, rows, skipped, describe.channels)
                 write_arrays(shard.path, **arrays)
-    if total:
-        tqdm.write(f"features{host}: {_where_the_time_went(total, clock)}", file=sys.stderr)
+    tqdm.write(f"features{host}: {_where_the_time_went(total, clock)}", file=sys.stderr)
 
 
 def _where_the_time_went(photographs: int, clock: Clock) -> str:

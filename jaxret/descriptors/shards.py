@@ -123,7 +123,8 @@ class StoredSplit:
         row_of = dict(zip(reversed(stored), reversed(range(len(stored))), strict=True))
         indices = [i for i, content in enumerate(self.contents) if content in row_of]
         rows = [row_of[self.contents[i]] for i in indices]
-        vectors = np.concatenate([file["vectors"] for file in files])
+        whole = [file["vectors"] for file in files if len(file["vectors"])]
+        vectors = np.concatenate(whole or [np.zeros((0, 1), np.float32)])
         skipped = np.concatenate([file["skipped"] for file in files[: len(own)]])
         return Descriptors(
             vectors=vectors if rows == list(range(len(vectors))) else vectors[rows],

@@ -175,10 +175,11 @@ def _other_dims(table: Table) -> tuple[str, ...]:
 
 def _own_models(results: Results, number: int) -> list[str]:
     """Models with figures of a table's kind, the paper's among them."""
+    swept = {dim for dim in paper.axis(3, "dim") if dim != str(PAPER_DIM)}
     kinds: dict[int, Callable[[dict], bool]] = {
         1: lambda figure: figure["dim"] != "true",
         2: lambda figure: figure["dim"] != "true" and figure["ranking"] == "G",
-        3: lambda figure: figure["dim"] != PAPER_DIM and figure["ranking"] == "G",
+        3: lambda figure: figure["ranking"] == "G" and str(figure["dim"]) in swept,
     }
     datasets = paper.axis(number, "dataset")
     figures = (figure for figure in results.figures if figure["dataset"] in datasets)
