@@ -81,15 +81,15 @@ def search(
     k = min(k, len(database))
     size = block_size or DATABASE_BLOCK
     # Float32 products cost half, but most pairs of a long list are too close for their order.
-    narrow = 16 * k <= len(database)
+    narrow = 32 * k <= len(database)
     if devices is None and narrow and (mesh := _accelerators()):
         devices = DeviceSearch(mesh, block_size=block_size)
     find: Callable[[slice], Neighbours]
     if devices is not None:
         find = _found_on_devices(queries, database, k, devices)
     elif narrow:
-        rounding = _rounding(queries, database)
-        find = lambda part: _narrow(queries[part], database, k, rounding[part], size)  # noqa: E731
+        lengths = _lengths(queries, database)
+        find = lambda part: _narrow(queries[part], database, k, lengths[part], size)  # noqa: E731
     else:
         find = lambda part: _wide(queries[part], database, k, size)  # noqa: E731
     rows = max(1, min(QUERY_BLOCK, (1 << 26) // len(database)))
@@ -111,11 +111,11 @@ def _found_on_devices(
     devices: DeviceSearch,
 ) -> Callable[[slice], Neighbours]:
     sims, ids = devices.candidates(queries, database, min(k + MARGIN, len(database)))
-    rounding = _rounding(queries, database)
+    lengths = _lengths(queries, database)
 
     def find(part: slice) -> Neighbours:
         candidates = sims[part], ids[part]
-        return settle(queries[part], database, candidates, k, rounding[part])
+        return settle(queries[part], database, candidates, k, lengths[part])
 
     return find
 
@@ -142,14 +142,14 @@ def _narrow(
     queries: NDArray[np.float32],
     database: NDArray[np.float32],
     k: int,
-    rounding: NDArray[np.float32],
+    lengths: NDArray[np.float32],
     size: int,
 ) -> Neighbours:
     """By products in float32, and float64 where their rounding could change the order."""
     pool = Pool(len(queries), min(k + MARGIN, len(database)))
     for start in range(0, len(database), size):
         pool.add(queries @ database[start : start + size].T, start)
-    return settle(queries, database, ordered(pool.sims, pool.ids), k, rounding, size)
+    return settle(queries, database, ordered(pool.sims, pool.ids), k, lengths, size)
 
 
 def settle(
@@ -157,7 +157,7 @@ def settle(
     database: NDArray[np.float32],
     candidates: Neighbours,
     k: int,
-    rounding: NDArray[np.float32],
+    lengths: NDArray[np.float32],
     size: int = DATABASE_BLOCK,
 ) -> Neighbours:
     """The exact `k` best out of the c best by less exact products, whatever machine made them.
@@ -168,12 +168,12 @@ def settle(
       candidates: (similarities, ids), each [Q, c], c >= k, in order; nothing left out is better
         than the last of them by the same products.
       k: neighbours to return.
-      rounding: [Q], what the similarities of the candidates may be off by.
+      lengths: [Q], |q| times the largest |d|.
       size: database rows a block, where a query has to be done again.
     """
     sims, ids = candidates[0].copy(), candidates[1]
-    doubt = 2 * rounding[:, None]
-    close = sims[:, :-1] - sims[:, 1:] <= doubt
+    rounding = _rounding(sims, lengths, database.shape[1])
+    close = sims[:, :-1] - sims[:, 1:] <= 2 * rounding[:, :-1]
     unsure = np.zeros(sims.shape, np.bool_)
     unsure[:, :-1] |= close
     unsure[:, 1:] |= close
@@ -182,25 +182,32 @@ def settle(
     sims, ids = ordered(sims, ids)
     top_sims, top_ids = sims[:, :k], ids[:, :k]
     if ids.shape[1] < len(database):
-        edge = candidates[0][:, k - 1] - candidates[0][:, -1] <= doubt[:, 0]
+        edge = candidates[0][:, k - 1] - candidates[0][:, -1] <= 2 * rounding[:, k - 1]
         if edge.any():
             top_sims[edge], top_ids[edge] = _wide(queries[edge], database, k, size)
     return top_sims, top_ids
 
 
-def _rounding(queries: NDArray[np.float32], database: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[Q]: what a float32 inner product may be off by.
+def _rounding(
+    sims: NDArray[np.float32], lengths: NDArray[np.float32], dim: int
+) -> NDArray[np.float32]:
+    """[Q, c]: what float32 inner products may be off by.
 
-    D roundings of half a step each add up like a random walk: four standard deviations of it.
+    D roundings of a partial sum add up like a random walk. A partial sum is about as large as the
+    whole at most, or a quarter of |q||d| where products cancel. Measured over random, clustered,
+    positive, cancelling, sparse and power-law rows of 16 to 2048 dimensions, the error stays below
+    0.8 of this.
     """
-    squares = (
-        np.einsum("nd,nd->n", part, part).max()
-        for part in (
-            database[i : i + DATABASE_BLOCK] for i in range(0, len(database), DATABASE_BLOCK)
-        )
-    )
-    step = 2 * np.finfo(np.float32).eps * math.sqrt(database.shape[1] * max(squares))
-    return np.linalg.norm(queries, axis=1) * np.float32(step)
+    step = 1.5 * np.finfo(np.float32).eps * math.sqrt(dim + 64)
+    return np.float32(step) * np.maximum(np.abs(sims), lengths[:, None] / 4)
+
+
+def _lengths(queries: NDArray[np.float32], database: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[Q]: |q| times the largest |d|."""
+    starts = range(0, len(database), DATABASE_BLOCK)
+    parts = (database[start : start + DATABASE_BLOCK] for start in starts)
+    longest = math.sqrt(max(np.einsum("nd,nd->n", part, part).max() for part in parts))
+    return np.linalg.norm(queries, axis=1) * np.float32(longest)
 
 
 def _exact(
