@@ -95,7 +95,7 @@ class AMDIM(nn.Module):
         ndf: Channels of the first layer.
         n_rkhs: Channels of the last two.
         n_depth: Units a block.
-        style: BN epsilon and dtype.
+        style: BN epsilon.
     """
 
     ndf: int = 320

@@ -24,17 +24,20 @@ Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}: nested dic
 _SIDE = 128  # for shapes alone: any size that reaches the last stage of every network
 
 
-def network(spec: ModelSpec, dtype: Any = jnp.float32) -> nn.Module:
-    """The Flax module of a row: (images, mask, last) -> {stage: map}."""
+def network(spec: ModelSpec) -> nn.Module:
+    """The Flax module of a row: (images, mask, last) -> {stage: map}.
+
+    It computes in the dtype of the images, whatever that of its variables.
+    """
     arguments: dict[str, Any] = dict(spec.arguments)
     padding = arguments.pop("padding", "torch")
-    style = {"folded": spec.folded, "dtype": dtype}
+    folded = spec.folded
     if spec.architecture == "resnet":
-        return ResNet(style=Style(padding=padding, **style), **arguments)
+        return ResNet(style=Style(padding, folded=folded), **arguments)
     if spec.architecture == "efficientnet_lite":
-        return EfficientNetLite(style=Style(padding="same", epsilon=1e-3, **style), **arguments)
+        return EfficientNetLite(style=Style("same", epsilon=1e-3, folded=folded), **arguments)
     if spec.architecture == "amdim":
-        return AMDIM(style=Style(**style), **arguments)
+        return AMDIM(style=Style(folded=folded), **arguments)
     raise ValueError(f"no network of architecture {spec.architecture!r}")
 
 
@@ -84,7 +87,7 @@ def _run(
     spec: ModelSpec, variables: Variables, images: jax.Array, dtype: Any
 ) -> dict[str, jax.Array]:
     x = normalize_pixels(spec, images, dtype)
-    stages: Any = network(spec, dtype).apply(variables, x, last=spec.tap)
+    stages: Any = network(spec).apply(variables, x, last=spec.tap)
     return stages
 
 

@@ -1,7 +1,6 @@
 """The layers that the networks share: convolution, batch normalisation, and the two together."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -18,17 +17,15 @@ class Style:
         padding: Where strided windows stand ("torch" or "same").
         epsilon: Added to the variance of every batch normalisation.
         folded: True where batch normalisation has been folded into the convolutions.
-        dtype: Of the activations; parameters are cast to it as they are used.
     """
 
     padding: Padding = "torch"
     epsilon: float = 1e-5
     folded: bool = False
-    dtype: Any = jnp.float32
 
 
 class Conv(nn.Module):
-    """Square convolution; `depthwise` gives every channel its own window."""
+    """Square convolution, in the dtype of its input; `depthwise`: every channel its own window."""
 
     features: int
     window: int

@@ -70,7 +70,7 @@ class ResNet(nn.Module):
         stages: How many of the four stages exist.
         descriptor: Dimension of the descriptor that a GeM head makes of layer4 (stages `adpool`
             and `fc`, both [B, 1, 1, C]); 0 for no head.
-        style: Padding, BN epsilon, folding and dtype of all layers.
+        style: Padding, BN epsilon and folding of all layers.
     """
 
     depth: int = 50
