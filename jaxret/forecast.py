@@ -52,7 +52,7 @@ def forecast(plan: Plan, shop: Workshop) -> list[Stage]:
 def describe(plan: Plan, shop: Workshop) -> str:
     """The forecast as lines for the terminal."""
     stages = forecast(plan, shop)
-    width = max(len(stage.name) for stage in stages)
+    width = max((len(stage.name) for stage in stages), default=0)
     lines = []
     for stage in stages:
         costs = "" if not stage.seconds else f"  about {' '.join(duration(stage.seconds))}"

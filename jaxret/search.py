@@ -82,7 +82,9 @@ def search(
     features = [shop.features(member, settings.dataset, settings) for member in settings.members]
 
     described = [database_of(one, shop) for one in features]
-    rows, database, notes = _whitened(_of_query(asked, features, shop), described, features, shop)
+    rows, database, notes = _whitened(
+        _of_query(asked, features, shop), described, features, settings, shop
+    )
     ranking = settings.ranking[0]
     with shop.clock.timed("ranking"):
         ids = rank_all(rows, database, (ranking,), ranking_settings(settings))[ranking].ids[:, :top]
@@ -115,10 +117,10 @@ def _whitened(
     asked: Sequence[Descriptors],
     described: Sequence[Descriptors],
     features: Sequence[Features],
+    settings: Settings,
     shop: Workshop,
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Query [1, D], database [N, D], and notes."""
-    settings = features[0].settings
     queries, database = concatenate(asked), concatenate(described)
     if settings.pca_dim == TRUE_DIM:
         return queries, database, ()
