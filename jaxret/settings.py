@@ -39,7 +39,7 @@ class Settings:
     dataset: str = _option(
         "demo", "Dataset by name, or a folder of photographs, with a gnd.json or without."
     )
-    ranking: tuple[str, ...] = _option(RANKINGS, "Rankings to run, comma-separated.", RANKINGS)
+    ranking: tuple[str, ...] = _option(RANKINGS, "Rankings to run, comma-separated.")
     allow_missing: bool = _option(
         False, "Evaluate a benchmark on those of its photographs that are there."
     )
@@ -175,6 +175,10 @@ class Settings:
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
             _check_choice(option, getattr(self, option.name))
+        known = (*RANKINGS, *defaults.OTHER_RANKINGS)
+        for one in self.ranking:
+            if one not in known:
+                raise UserError(f"--ranking={one} is not known; allowed: {', '.join(known)}.")
         for name in ("batch_size", "bn_batch_size", "rmac_levels", "dba_n", "width"):
             value = getattr(self, name)
             if value is not None and value < 1:

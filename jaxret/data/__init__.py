@@ -2,20 +2,39 @@
 
 import difflib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from jaxret.data import published
 from jaxret.data.dataset import Box, Dataset, FileSplit, Split
 from jaxret.errors import UserError
 
-__all__ = ["Box", "Dataset", "FileSplit", "Split", "load", "names"]
+__all__ = ["LOADERS", "Box", "Dataset", "FileSplit", "Split", "load", "names"]
 
-DEMO = "demo"
+
+def _demo(name: str, data_dir: Path | None, **of_benchmarks: Any) -> Dataset:
+    from jaxret.data import demo
+
+    return demo.load(data_dir)
+
+
+def _benchmark(name: str, data_dir: Path | None, **options: Any) -> Dataset:
+    from jaxret.data import benchmarks
+
+    return benchmarks.load(name, data_dir, **options)
+
+
+# Name -> how it is loaded: the name, where data lies, and the keyword options of `load`.
+LOADERS: dict[str, Callable[..., Dataset]] = {
+    "demo": _demo,
+    **dict.fromkeys(published.BENCHMARKS, _benchmark),
+}
 
 
 def names() -> tuple[str, ...]:
     """Datasets known by name."""
-    return (DEMO, *published.BENCHMARKS)
+    return tuple(LOADERS)
 
 
 def load(
@@ -44,14 +63,8 @@ def load(
     if distractors and wanted not in published.BENCHMARKS:
         raise UserError(f"{distractors} goes with roxford5k and rparis6k, not with {wanted!r}.")
     place = None if data_dir is None else Path(data_dir).expanduser()
-    if wanted == DEMO:
-        from jaxret.data import demo
-
-        return demo.load(place)
-    if wanted in published.BENCHMARKS:
-        from jaxret.data import benchmarks
-
-        return benchmarks.load(
+    if wanted in LOADERS:
+        return LOADERS[wanted](
             wanted,
             place,
             manual_dir=manual_dir,

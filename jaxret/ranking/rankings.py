@@ -7,8 +7,9 @@ Each neighbour search, average and graph is made once and shared by all rankings
 
 from __future__ import annotations
 
+import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -91,29 +92,42 @@ def rank_all(
     Args:
       queries: [Q, D].
       database: [N, D].
-      rankings: names out of `RANKINGS`.
+      rankings: names out of `RANKINGS` and `defaults.OTHER_RANKINGS`.
       settings: None for the paper's.
 
     Raises:
       UserError: see `jaxret.ranking.inputs.as_descriptors`; an unknown ranking.
     """
+    known = (*RANKINGS, *defaults.OTHER_RANKINGS)
     for name in rankings:
-        if name not in RANKINGS:
-            raise UserError(f"Unknown ranking {name!r}. Known: {', '.join(RANKINGS)}.")
+        if name not in known:
+            raise UserError(f"Unknown ranking {name!r}. Known: {', '.join(known)}.")
     settings = settings or RankingSettings()
     database = unit_rows(database, "database")
     queries = unit_rows(queries, "query", database.shape[1])
     if not len(database):
         raise UserError("The database is empty; give at least one descriptor to rank.")
-    steps = [frozenset(name.split("+")) for name in rankings]
+    steps = [frozenset(name.split("+") if name in RANKINGS else ()) for name in rankings]
     searches = _Searches(queries, _Database(database, _list_length(steps, settings), settings))
     ranked = {}
     for name, with_steps in zip(rankings, steps, strict=True):
         started = time.perf_counter()
-        search_in = searches.of("DBA" in with_steps, "AQE" in with_steps)
-        ids, isolated = search_in.diffused if "DFS" in with_steps else (search_in.order[1], None)
+        isolated = None
+        if name in RANKINGS:
+            search_in = searches.of("DBA" in with_steps, "AQE" in with_steps)
+            ids = search_in.order[1]
+            if "DFS" in with_steps:
+                ids, isolated = search_in.diffused
+        else:
+            ids = _function(defaults.OTHER_RANKINGS[name])(queries, database, settings)
         ranked[name] = Ranked(ids, isolated, time.perf_counter() - started)
     return ranked
+
+
+def _function(home: str) -> Callable[..., NDArray[np.int32]]:
+    """The function of a row of `defaults.OTHER_RANKINGS`."""
+    module, name = home.split(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _list_length(steps: Sequence[frozenset[str]], settings: RankingSettings) -> int:
