@@ -24,6 +24,8 @@ def other_value(option, kind):
         return 64
     if option.name == "scales":
         return (1.0, 0.5)
+    if option.name == "ranking":
+        return ("G",)
     if option.metadata["choices"]:
         others = [c for c in option.metadata["choices"] if c != option.default]
         return (others[0],) if isinstance(option.default, tuple) else others[0]
