@@ -4,14 +4,17 @@ The time is an estimate: the arithmetic of each encoder as XLA counts it, over t
 machine shows on a matrix product. Nothing is loaded but what identifies weights and photographs.
 """
 
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxret import fetch
+from jaxret import defaults, fetch, models
+from jaxret.data import published
 from jaxret.features import Features
 from jaxret.models.encoder import forward, template
 from jaxret.models.registry import ModelSpec
@@ -36,22 +39,33 @@ class Stage:
     disk: int = 0
 
 
-def forecast(plan: Plan, shop: Workshop) -> list[Stage]:
-    """The stages of a plan in their order."""
-    speed = _speed() * jax.local_device_count() * jax.process_count()
-    seen: dict[tuple[ModelSpec, int], float] = {}
-    stages = []
-    for features in plan.features:
-        key = features.identity.spec, features.how.image_size
-        if key not in seen:
-            seen[key] = _arithmetic(*key) / speed
-        stages.append(_features(features, seen[key], shop))
-    return [*stages, *(_ranking(settings, shop) for settings in plan.evaluations)]
+class _Costs:
+    """Seconds a photograph of each encoder on this machine."""
+
+    def __init__(self) -> None:
+        self._speed = _speed() * jax.local_device_count() * jax.process_count()
+        self._known: dict[tuple[ModelSpec, int], float] = {}
+
+    def of(self, spec: ModelSpec, image_size: int) -> float:
+        key = replace(spec, name="", note="", sources=()), image_size
+        if key not in self._known:
+            self._known[key] = _arithmetic(*key) / self._speed
+        return self._known[key]
 
 
-def describe(plan: Plan, shop: Workshop) -> str:
+def forecast(plan: Plan, shop: Workshop, every: Sequence[Settings]) -> list[Stage]:
+    """The stages of a plan in their order, then those that wait for weights or photographs."""
+    costs = _Costs()
+    return [
+        *(_features(features, costs, shop) for features in plan.features),
+        *_waiting(plan, every, costs),
+        *(_ranking(settings, shop) for settings in plan.evaluations),
+    ]
+
+
+def describe(plan: Plan, shop: Workshop, every: Sequence[Settings]) -> str:
     """The forecast as lines for the terminal."""
-    stages = forecast(plan, shop)
+    stages = forecast(plan, shop, every)
     width = max((len(stage.name) for stage in stages), default=0)
     lines = []
     for stage in stages:
@@ -73,7 +87,33 @@ def describe(plan: Plan, shop: Workshop) -> str:
     return "\n".join([*missing, *others, *lines])
 
 
-def _features(features: Features, seconds: float, shop: Workshop) -> Stage:
+def _waiting(plan: Plan, every: Sequence[Settings], costs: _Costs) -> list[Stage]:
+    """What is to be described once weights and photographs are here, by the published counts."""
+    planned = {(f.identity.name, f.settings.dataset) for f in plan.features}
+    wanted = {(m, s.dataset): s for s in every for m in s.members if not s.checkpoint}
+    stages = []
+    for (member, dataset), settings in wanted.items():
+        row = published.BENCHMARKS.get(dataset)
+        if row is None or (member, dataset) in planned:
+            continue
+        spec = models.get(member)
+        passes = row.queries + row.database * (1 + _recalibrates(spec, settings))
+        stages.append(
+            Stage(
+                name=f"features of {member} on {dataset}",
+                state=f"{row.queries + row.database} photographs to describe, once they can be",
+                seconds=passes * costs.of(spec, settings.image_size or defaults.IMAGE_SIZE),
+                disk=(row.queries + row.database) * 4 * spec.channels,
+            )
+        )
+    return stages
+
+
+def _recalibrates(spec: ModelSpec, settings: Settings) -> bool:
+    return settings.bn_recalibration != "none" and spec.has_batch_norm
+
+
+def _features(features: Features, costs: _Costs, shop: Workshop) -> Stage:
     dataset = features.dataset
     whole = len(dataset.queries) + len(dataset.database)
     whole *= len(features.settings.scales)
@@ -83,7 +123,7 @@ def _features(features: Features, seconds: float, shop: Workshop) -> Stage:
     return Stage(
         name=f"features of {features.identity.name} on {dataset.name}",
         state=state,
-        seconds=passes * seconds,
+        seconds=passes * costs.of(features.identity.spec, features.how.image_size),
         disk=missing * 4 * features.identity.spec.channels,
     )
 
@@ -112,11 +152,14 @@ def _arithmetic(spec: ModelSpec, image_size: int) -> float:
     return float((cost or {}).get("flops", 0.0))
 
 
-def _speed(side: int = 1024) -> float:
-    """Operations a second of a float32 matrix product on one device."""
+def _speed(side: int = 1024, rounds: int = 8) -> float:
+    """Operations a second that an encoder reaches on one device, from its best matrix product."""
     product = jax.jit(lambda x: x @ x)
     x = jnp.ones((side, side), jnp.float32)
     product(x).block_until_ready()  # compiled
-    start = time.perf_counter()
-    product(x).block_until_ready()
-    return ENCODER_SHARE * 2 * side**3 / (time.perf_counter() - start)
+    best = math.inf
+    for _ in range(rounds):
+        start = time.perf_counter()
+        product(x).block_until_ready()
+        best = min(best, time.perf_counter() - start)
+    return ENCODER_SHARE * 2 * side**3 / best

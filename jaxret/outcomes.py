@@ -6,6 +6,9 @@ the model.
 """
 
 import dataclasses
+import functools
+import hashlib
+import importlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,15 +17,14 @@ from typing import Any
 
 import numpy as np
 
-import jaxret
 from jaxret import whitened
 from jaxret.artifacts import Store, digest, read_arrays, write_arrays, write_json
+from jaxret.defaults import OTHER_RANKINGS
 from jaxret.features import Features
 from jaxret.ranking.rankings import RankingSettings
 from jaxret.settings import Settings
 from jaxret.workshop import Workshop
 
-_STAGE_VERSION = 1  # raise it when the same key would give another outcome
 DEPTH = 100  # results of a query that are kept
 SCORED = 10  # those that picture sheets show, with their similarity
 
@@ -73,8 +75,7 @@ class Outcomes:
         numbers = dataclasses.asdict(how)
         numbers.pop("block_size")  # cannot change a figure
         key = {
-            "stage": _STAGE_VERSION,
-            "jaxret": jaxret.__version__,
+            "code": _code("jaxret.ranking", "jaxret.evaluation", "jaxret.descriptors.whitening"),
             "queries": [one.query_key for one in features],
             "database": [one.database_key for one in features],
             "ground_truth": digest({"gnd": dataset.ground_truth}),
@@ -109,4 +110,18 @@ class Outcomes:
         write_json(folder / "outcome.json", rest)
 
     def _key(self, ranking: str) -> dict[str, Any]:
-        return {**self.key, "ranking": ranking}
+        key = {**self.key, "ranking": ranking}
+        if ranking in OTHER_RANKINGS:
+            key["its code"] = _code(OTHER_RANKINGS[ranking].split(":")[0])
+        return key
+
+
+@functools.cache
+def _code(*modules: str) -> str:
+    """Digest of the source of modules and packages: changed code never meets an old outcome."""
+    whole = hashlib.sha256()
+    for name in modules:
+        file = Path(str(importlib.import_module(name).__file__))
+        for source in sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]:
+            whole.update(source.read_bytes())
+    return whole.hexdigest()

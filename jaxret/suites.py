@@ -108,11 +108,16 @@ def expand(
             model=model,
             dataset=dataset,
             pca_dim=dim,
-            ranking=tuple(ranking for ranking in RANKINGS if ranking in wanted),
+            ranking=tuple(sorted(wanted, key=_place_in_table)),
         )
         for (model, dataset, dim), wanted in rankings.items()
     )
     return Expansion(evaluations, _left_out(suite, chosen))
+
+
+def _place_in_table(ranking: str) -> tuple[int, str]:
+    """The study's rankings in its order, others by name behind them."""
+    return (RANKINGS.index(ranking) if ranking in RANKINGS else len(RANKINGS)), ranking
 
 
 def _check_datasets(name: str, suite: Suite, asked: Sequence[str]) -> None:

@@ -46,7 +46,7 @@ def run(work: Work, download: bool, dry_run: bool) -> None:
     if dry_run:
         shop = Workshop(Store(workdir_of(evaluations[0])))
         plan = planning.make(evaluations, shop, demand=False)
-        print(forecast.describe(plan, shop))
+        print(forecast.describe(plan, shop, evaluations))
         return
     tell = _progress if len(evaluations) > 1 else _quiet
     results = runs.run(work.every, suite=work.suite, chosen=work.chosen, tell=tell)

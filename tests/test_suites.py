@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import jax.numpy as jnp
@@ -340,6 +341,7 @@ def test_dry_run_says_what_is_there_and_writes_nothing(base, passes, tmp_path, c
     before = capsys.readouterr().out
     assert "40 of 40 photographs to describe" in before
     assert not (tmp_path / "workdir").exists()
+    assert re.search(r"To do: about .* on this machine and .* of disk", before)
     terminal.run(work, download=False, dry_run=False)
     capsys.readouterr()
     terminal.run(work, download=False, dry_run=True)
@@ -363,6 +365,17 @@ def test_dry_run_says_what_is_there_and_writes_nothing(base, passes, tmp_path, c
 def test_what_cannot_be_is_refused_in_a_sentence(base, passes, suite, chosen, sentence):
     with pytest.raises(UserError, match=sentence):
         runs.run(base, suite=suite, chosen=chosen)
+
+
+def test_dry_run_counts_what_waits_for_photographs_too(base, passes, tmp_path, capsys):
+    from jaxret import terminal
+
+    elsewhere = dataclasses.replace(base, manual_dir=str(tmp_path), data_dir=str(tmp_path))
+    work = terminal.Work((elsewhere,), "table2", {"model": ["resnet50"]})
+    terminal.run(work, download=False, dry_run=True)
+    told = capsys.readouterr().out
+    assert told.count("Missing: ") == 2
+    assert told.count("40 photographs to describe, once they can be  about ") == 2
 
 
 def test_a_checkpoint_is_one_encoder():
