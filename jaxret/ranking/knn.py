@@ -14,9 +14,9 @@ from jaxret.errors import UserError
 from jaxret.ranking.inputs import as_descriptors, positive_integer
 from jaxret.ranking.knn_devices import DeviceSearch
 from jaxret.ranking.selection import Neighbours, Pool, best, ordered
-from jaxret.ranking.workers import in_threads
+from jaxret.ranking.workers import cores, in_threads
 
-QUERY_BLOCK = 256
+QUERY_BLOCK = 512
 DATABASE_BLOCK = 8192
 # Candidates beyond k: among them lies everything that rounding can confuse with the k-th, or the
 # query is done again in float64.
@@ -92,7 +92,8 @@ def search(
         find = lambda part: _narrow(queries[part], database, k, lengths[part], size)  # noqa: E731
     else:
         find = lambda part: _wide(queries[part], database, k, size)  # noqa: E731
-    rows = max(1, min(QUERY_BLOCK, (1 << 26) // len(database)))
+    share = -(-len(queries) // cores())
+    rows = max(1, min(QUERY_BLOCK, share, (1 << 26) // len(database)))
     sims = np.empty((len(queries), k), np.float32)
     ids = np.empty((len(queries), k), np.int32)
 
@@ -132,6 +133,7 @@ def _wide(
     """By products in float64: right far below a float32 step, whatever the order of the sum."""
     sims = np.empty((len(queries), len(database)), np.float32)
     wide = queries.astype(np.float64)
+    size = min(size, DATABASE_BLOCK // 4)  # float64, and converted: a quarter is as much memory
     for start in range(0, len(database), size):
         part = slice(start, start + size)
         sims[:, part] = wide @ database[part].astype(np.float64).T

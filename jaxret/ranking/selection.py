@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from jaxret.errors import UserError
 
+CACHED = 1 << 20  # similarities at once, so that what is made of them stays in the caches
+
 Neighbours = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
@@ -25,6 +27,15 @@ def best(sims: NDArray[np.float32], k: int) -> Neighbours:
     count = sims.shape[1]
     if k >= count:
         return ordered(sims, np.arange(count, dtype=np.int32))
+    chosen = np.empty((len(sims), k), np.float32), np.empty((len(sims), k), np.int32)
+    rows = max(1, CACHED // count)
+    for start in range(0, len(sims), rows):
+        part = slice(start, start + rows)
+        chosen[0][part], chosen[1][part] = _best(sims[part], k)
+    return chosen
+
+
+def _best(sims: NDArray[np.float32], k: int) -> Neighbours:
     negative = -sims
     columns = np.argpartition(negative, k - 1, axis=1)[:, :k].astype(np.int32)
     values = np.take_along_axis(sims, columns, axis=1)

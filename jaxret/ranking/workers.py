@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
+from threadpoolctl import ThreadpoolController
 
 
 def cores() -> int:
@@ -17,11 +19,20 @@ def cores() -> int:
 
 
 def in_threads(work: Callable[[int], None], items: Sequence[int]) -> None:
-    """Does `work` for every item, a thread a core; the first error ends it."""
+    """Does `work` for every item, a thread a core; the first error ends it.
+
+    Meanwhile NumPy's matrix products take one thread each: threads within threads would wait for
+    each other.
+    """
     # NumPy and XLA let go of the interpreter while they work.
-    with ThreadPoolExecutor(cores()) as pool:
+    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(work, items):
             pass
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def free_bytes(device: jax.Device) -> int:
