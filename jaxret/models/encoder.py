@@ -41,8 +41,9 @@ def network(spec: ModelSpec) -> nn.Module:
     raise ValueError(f"no network of architecture {spec.architecture!r}")
 
 
+@lru_cache
 def template(spec: ModelSpec) -> Variables:
-    """Shapes and dtypes of all variables of a row; nothing is allocated."""
+    """Shapes and dtypes of all variables of a row; nothing is allocated. Not to be changed."""
     images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.float32)
     shapes = jax.eval_shape(network(spec).init, jax.random.key(0), images)
     return {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}

