@@ -29,7 +29,7 @@ from jaxret.settings import Settings
 from jaxret.timing import Clock
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     """One encoder on one dataset.
 

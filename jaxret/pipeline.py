@@ -29,7 +29,7 @@ class Evaluation:
       dataset: without the photographs that could not be read.
       top: the first results of every query by ranking.
       skipped: name and reason of the photographs left out.
-      reused: whether no photograph passed an encoder for it.
+      reused: whether no photograph passed an encoder for it in this run.
     """
 
     settings: Settings
@@ -56,21 +56,19 @@ def evaluate(settings: Settings, shop: Workshop) -> Evaluation:
     missing = [ranking for ranking in settings.ranking if outcomes.read(ranking) is None]
     if missing:
         described = [describe(one, shop) for one in features]
-        found.reused = all(split.reused for member in described for split in member)
         whitened = whiten(described, features, settings, shop)
         with shop.clock.timed("ranking"):
             rows = whitened.queries, whitened.database
             ranked = rank_all(*rows, missing, ranking_settings(settings))
             for ranking, one in ranked.items():
                 outcomes.write(ranking, _outcome(ranking, one, whitened, described[0], found))
+    found.reused = not any(one in shop.described for one in features)
     return _gathered(outcomes, found)
 
 
 def describe(features: Features, shop: Workshop) -> Described:
     """R-MAC descriptors of queries and database under one encoder."""
-    load = shop.loader(features)
-    queries = features.make(features.dataset.queries, load, shop.store, shop.clock)
-    return queries, database_of(features, shop)
+    return shop.descriptors(features, features.dataset.queries), database_of(features, shop)
 
 
 def _without_batch_norm(features: Features) -> str:

@@ -110,7 +110,7 @@ def search(
 def _of_query(asked: Split, features: Sequence[Features], shop: Workshop) -> list[Descriptors]:
     """The query under every member; an unreadable one ends the search, whatever the folder may."""
     strict = [replace(one, how=replace(one.how, on_bad_image="fail")) for one in features]
-    return [one.make(asked, shop.loader(one), shop.store, shop.clock) for one in strict]
+    return [shop.descriptors(one, asked) for one in strict]
 
 
 def _whitened(

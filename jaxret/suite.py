@@ -151,7 +151,10 @@ def gather(every: Sequence[Settings], found: Sequence[Evaluation], shop: Worksho
         results.models += [row for row in one.models if row not in results.models]
         row = dataset_row(one)
         results.datasets += [row] if row not in results.datasets else []
-    reused = list(dict.fromkeys(one.settings.label for one in found if one.reused))
+    made = {one.settings.label for one in found if not one.reused}
+    reused = list(
+        dict.fromkeys(label for one in found if (label := one.settings.label) not in made)
+    )
     if reused:
         results.notes.append(f"Features of {', '.join(reused)} were reused from {shop.store.root}.")
     results.timings = shop.clock.seconds()

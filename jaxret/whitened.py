@@ -62,8 +62,7 @@ def whitening(
 
 def database_of(features: Features, shop: Workshop) -> Descriptors:
     """Descriptors of the database alone."""
-    load = shop.loader(features)
-    return features.make(features.dataset.database, load, shop.store, shop.clock)
+    return shop.descriptors(features, features.dataset.database)
 
 
 def _learnt(

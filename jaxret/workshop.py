@@ -1,6 +1,5 @@
 """What the evaluations of one run share: workdir, encoders, datasets, clock."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import platformdirs
 from jaxret import data
 from jaxret.artifacts import Store
 from jaxret.data.dataset import Dataset, FileSplit, Split, Subset
+from jaxret.descriptors.shards import Descriptors
 from jaxret.features import Features
 from jaxret.members import Encoders
 from jaxret.models.encoder import Encoder
@@ -25,6 +25,7 @@ class Workshop:
     """Shared by all evaluations of a run.
 
     Attributes:
+      described: the features of which this run made at least one photograph's.
       whitening_dims: by evaluation without its dimension, the largest that the run asks for.
     """
 
@@ -32,6 +33,7 @@ class Workshop:
     encoders: Encoders = field(default_factory=Encoders)
     clock: Clock = field(default_factory=Clock)
     whitening_dims: dict[Settings, int] = field(default_factory=dict)
+    described: list[Features] = field(default_factory=list)
     _datasets: dict[Any, Dataset] = field(default_factory=dict)
     _features: dict[Settings, Features] = field(default_factory=dict)
 
@@ -52,9 +54,16 @@ class Workshop:
             self._features[key] = Features.of(identity, self.dataset(dataset, settings), key)
         return self._features[key]
 
-    def loader(self, features: Features) -> Callable[[], Encoder]:
-        """Gives the encoder of some features when it is needed."""
-        return lambda: self.encoders.load(features.identity.name, features.settings)
+    def descriptors(self, features: Features, split: Split) -> Descriptors:
+        """The descriptors of a split, made now or taken from the workdir."""
+
+        def load() -> Encoder:
+            return self.encoders.load(features.identity.name, features.settings)
+
+        found = features.make(split, load, self.store, self.clock)
+        if found.made:
+            self.described.append(features)
+        return found
 
 
 def one_encoder(member: str, dataset: str, settings: Settings) -> Settings:

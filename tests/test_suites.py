@@ -121,9 +121,11 @@ def test_table2_whole_with_stand_ins_and_nothing_twice(base, passes):
     assert len(found) == 13 * 2 * 3 * 3
     assert all(ours is not None for ours, _ in found.values())
     assert results.notes[0].startswith("STAND-INS")
+    assert not any("reused" in note for note in results.notes)
     del passes[:]
     again = runs.run(base, suite="table2")
     assert not passes
+    assert any("reused" in note for note in again.notes)
     assert cells(again) == found
 
 
