@@ -39,10 +39,14 @@ def convert(model: str, source: str, output: str) -> str:
     from jaxret.convert import convert_file  # late: --help needs no JAX
 
     done = convert_file(model, source, output)
-    return (
-        f"{done.report.summary()}\n{done.provenance.parameters:,} parameters, digest "
-        f"{done.provenance.digest[:16]}, read from a {done.form} file\nWritten to {output}"
-    )
+    made = done.provenance
+    lines = [
+        done.report.summary(),
+        f"{made.parameters:,} parameters, digest {made.digest[:16]}, from a {done.form} file",
+        "The PCA of the checkpoint is kept: --whitening=checkpoint" if made.whitening else "",
+        f"Written to {output}",
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 if __name__ == "__main__":

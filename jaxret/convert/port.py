@@ -58,14 +58,7 @@ def port(
         else:
             report.unexpected.append(name)
     report.missing += sorted(set(wanted) - set(report.used.values()))
-    variables: dict[str, Any] = {"params": {}, "batch_stats": {}}
-    for name, path in report.used.items():
-        value = arrays[name]
-        if consume and isinstance(arrays, MutableMapping):
-            del arrays[name]
-        array = _converted(value, name, path, wanted[path], layout, report)
-        if array is not None:
-            _put(variables, path, jnp.asarray(array))
+    variables = _variables(layout, arrays, wanted, report, consume)
     report.check()
     pca = stored_pca(state_dict if extras is None else extras)
     return Encoder(spec, variables, whitening=pca), report
@@ -112,6 +105,26 @@ def _plan(
     return plan
 
 
+def _variables(
+    layout: Layout,
+    arrays: Mapping[str, Any],
+    wanted: Mapping[str, tuple[int, ...]],
+    report: ConversionReport,
+    consume: bool,
+) -> dict[str, Any]:
+    """The nested dict of all arrays that can be used; those that cannot go into the report."""
+    variables: dict[str, Any] = {"params": {}, "batch_stats": {}}
+    for name, path in report.used.items():
+        value = arrays[name]
+        if consume and isinstance(arrays, MutableMapping):
+            del arrays[name]
+        array = _converted(value, name, path, wanted[path], layout, report)
+        if array is not None:
+            # A copy: the tensors of a live PyTorch module change when it is run in training mode.
+            _put(variables, path, jnp.array(array))
+    return variables
+
+
 def _converted(
     value: Any,
     name: str,
@@ -123,7 +136,11 @@ def _converted(
     """The array as we hold it; None, with a line in the report, where it cannot be used."""
     axes = layout.axes_to_ours(path, len(wanted))
     theirs = tuple(wanted[axes.index(axis)] for axis in range(len(axes)))
-    array = _to_numpy(value)
+    try:
+        array = _to_numpy(value)
+    except (TypeError, ValueError):
+        report.invalid.append((name, f"is a {type(value).__name__}, not an array of numbers"))
+        return None
     if not layout.flat_vectors and len(wanted) == 1 and array.shape == (1, 1, 1, *wanted):
         array = array.reshape(wanted)
     if array.shape != theirs:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
@@ -139,8 +139,8 @@ class Encoder:
     """
 
     spec: ModelSpec
-    variables: Variables
-    whitening: Mapping[str, np.ndarray] | None = None
+    variables: Variables = field(repr=False)
+    whitening: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
     dtype: str = "float32"
 
     def __call__(self, images: Any) -> jax.Array:

@@ -112,6 +112,17 @@ def test_bfloat16_is_cast_up(small):
     np.testing.assert_array_equal(kernel, expected)
 
 
+def test_the_encoder_does_not_change_with_the_pytorch_module(small):
+    spec, twin, _ = small("resnet50")
+    encoder = from_state_dict(spec, twin.state_dict())
+    before = from_state_dict(spec, twin.state_dict()).digest()
+    with torch.no_grad():
+        twin.train()(torch.randn(2, 3, 33, 33))
+        for parameter in twin.parameters():
+            parameter.add_(1)
+    assert encoder.digest() == before
+
+
 PCA = {
     "mean": np.arange(8.0),
     "components": np.eye(8)[:5],

@@ -61,6 +61,12 @@ def test_nan_is_refused(state):
     assert "layer1.0.bn1.weight holds NaN or infinity" in refusal(spec, arrays)
 
 
+def test_what_is_no_array_is_refused(state):
+    spec, arrays = state
+    arrays["bn1.bias"] = "all zeros"
+    assert "bn1.bias is a str, not an array of numbers" in refusal(spec, arrays)
+
+
 def test_another_networks_checkpoint_is_refused(small):
     for name, other in (("resnet50", "amdim"), ("amdim", "resnet18"), ("gem-ap", "resnet50")):
         refusal(small(name)[0], small(other)[2])
