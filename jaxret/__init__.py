@@ -22,7 +22,7 @@ _HOMES = {
     "evaluate": "jaxret.evaluation.metrics",
     "UserError": "jaxret.errors",
     "Settings": "jaxret.settings",
-    "run": "jaxret.suite",
+    "run": "jaxret.runs.suite",
 }
 _ROOMS = ("models", "convert", "data", "descriptors", "ranking", "evaluation", "report")
 

@@ -48,6 +48,6 @@ RANKINGS = (
 )
 
 # Rankings beyond the study's, each a row: name -> "module:function", where the function takes
-# (queries [Q, D], database [N, D], RankingSettings), all rows L2-normalised, and returns ids [Q, N],
-# best first.
+# (queries [Q, D], database [N, D], RankingSettings), all rows L2-normalised, and returns ids
+# [Q, N], best first.
 OTHER_RANKINGS: dict[str, str] = {}

@@ -127,8 +127,9 @@ def _dimension(text: str | None) -> int | str | None:
 def _run(values: flags.FlagValues) -> None:
     """The one thing that the flags ask for."""
     every = settings_from_flags(values)
-    from jaxret import parallel, terminal  # late: they import JAX, and --help must be fast
+    from jaxret import parallel  # late: they import JAX, and --help must be fast
     from jaxret.models.locations import cache_dir
+    from jaxret.runs import terminal
 
     parallel.keep_compiled(cache_dir() / "compiled")
     flag = functools.partial(_value, values)

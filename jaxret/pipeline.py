@@ -9,14 +9,14 @@ from jaxret import defaults
 from jaxret.data.dataset import Dataset, without
 from jaxret.descriptors.shards import Descriptors
 from jaxret.evaluation.metrics import evaluate as measure
-from jaxret.features import Features
-from jaxret.members import model_row
-from jaxret.outcomes import DEPTH, SCORED, Outcome, Outcomes, Top
 from jaxret.ranking.diffusion import DiffusionSettings
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
 from jaxret.settings import TRUE_DIM, Settings
-from jaxret.whitened import Whitened, database_of, whiten
-from jaxret.workshop import Workshop
+from jaxret.stages.features import Features
+from jaxret.stages.members import model_row
+from jaxret.stages.outcomes import DEPTH, SCORED, Outcome, Outcomes, Top
+from jaxret.stages.whitened import Whitened, database_of, whiten
+from jaxret.stages.workshop import Workshop
 
 Described = tuple[Descriptors, Descriptors]  # queries, database
 

@@ -8,7 +8,7 @@ import pytest
 import jaxret
 from jaxret.data import ground_truth
 from jaxret.errors import UserError
-from jaxret.given import run_given
+from jaxret.runs.given import run_given
 
 
 @pytest.fixture

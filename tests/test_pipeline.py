@@ -163,7 +163,7 @@ def test_a_query_without_the_readable_is_left_out(folder, tmp_path):
 
 
 def test_infinite_features_stop_the_run_with_photograph_and_layer(folder, tmp_path, monkeypatch):
-    from jaxret.members import models
+    from jaxret.stages.members import models
 
     encoder = models.random("efficientnet-lite0")
     stem = encoder.variables["params"]["conv_stem"]

@@ -12,7 +12,7 @@ import jaxret
 from jaxret.data.images import BadImage
 from jaxret.descriptors import extract as extraction
 from jaxret.errors import UserError
-from jaxret.search import as_found, search
+from jaxret.runs.search import as_found, search
 
 SIDE = 96
 THINGS = ("astronaut", "chelsea", "coffee")

@@ -69,7 +69,7 @@ def passes(monkeypatch):
                 pixels = batch.images[: batch.count].reshape(batch.count, -1) / 255.0
                 yield batch, (pixels @ self.matrix).astype(np.float32)
 
-    monkeypatch.setattr("jaxret.members.models.random", untrained)
+    monkeypatch.setattr("jaxret.stages.members.models.random", untrained)
     monkeypatch.setattr(extraction, "_Describe", Projection)
     return seen
 

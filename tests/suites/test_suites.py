@@ -7,14 +7,14 @@ import pytest
 from suite_cells import MEMBERS, cells
 
 import jaxret
-from jaxret import suite as runs
-from jaxret import suites
 from jaxret.data import ground_truth, published, stand_ins
 from jaxret.models import registry, rows
 from jaxret.report import paper
 from jaxret.report.grid import Address
 from jaxret.report.html import PAGE_LIMIT
 from jaxret.report.layouts import tables
+from jaxret.runs import suite as runs
+from jaxret.runs import suites
 
 
 def test_every_model_and_dataset_of_the_tables_is_in_the_registry():

@@ -9,9 +9,10 @@ import pytest
 from suite_cells import cells
 
 import jaxret
-from jaxret import models, suites
-from jaxret import suite as runs
+from jaxret import models
 from jaxret.errors import UserError
+from jaxret.runs import suite as runs
+from jaxret.runs import suites
 
 
 def test_a_dimension_too_large_says_why_and_the_sweep_goes_on(base, passes):
@@ -27,12 +28,12 @@ def test_a_dimension_too_large_says_why_and_the_sweep_goes_on(base, passes):
 
 
 def test_missing_weights_leave_gaps_that_say_how_to_get_them(base, passes, monkeypatch):
-    plain, untrained = models.load, jaxret.members.models.random
+    plain, untrained = models.load, jaxret.stages.members.models.random
 
     def load(name, weights_dir):
         return untrained(name, 0) if name == "simclr1x" else plain(name, weights_dir)
 
-    monkeypatch.setattr("jaxret.members.models.load", load)
+    monkeypatch.setattr("jaxret.stages.members.models.load", load)
     settings = dataclasses.replace(base, weights="converted", weights_dir="/nowhere")
     told: list[str] = []
     results = runs.run(settings, suite="table2", tell=told.append)
@@ -60,7 +61,7 @@ def test_a_missing_benchmark_leaves_gaps_too(base, passes, tmp_path):
 
 
 def test_dry_run_says_what_is_there_and_writes_nothing(base, passes, tmp_path, capsys):
-    from jaxret import terminal
+    from jaxret.runs import terminal
 
     work = terminal.Work((base,), "table2", {"model": ["resnet50", "gem-ap"]})
     terminal.run(work, download=False, dry_run=True)
@@ -77,7 +78,7 @@ def test_dry_run_says_what_is_there_and_writes_nothing(base, passes, tmp_path, c
 
 
 def test_dry_run_counts_what_waits_for_photographs_too(base, passes, tmp_path, capsys):
-    from jaxret import terminal
+    from jaxret.runs import terminal
 
     elsewhere = dataclasses.replace(base, manual_dir=str(tmp_path), data_dir=str(tmp_path))
     work = terminal.Work((elsewhere,), "table2", {"model": ["resnet50"]})
@@ -141,10 +142,11 @@ def test_an_incomplete_benchmark_is_compared_with_nothing(base, passes, manual_d
 
 
 def test_download_fetches_what_is_missing_once_and_then_runs(base, passes, monkeypatch, capsys):
-    from jaxret import obtain, terminal
+    from jaxret import obtain
+    from jaxret.runs import terminal
 
     fetched: list[str] = []
-    untrained = jaxret.members.models.random
+    untrained = jaxret.stages.members.models.random
 
     def load(name, weights_dir):
         assert name in fetched
@@ -157,7 +159,7 @@ def test_download_fetches_what_is_missing_once_and_then_runs(base, passes, monke
 
     monkeypatch.setattr(obtain, "obtain_weights", obtain_weights)
     monkeypatch.setattr(obtain, "obtain_dataset", lambda *arguments, **others: 1 / 0)
-    monkeypatch.setattr("jaxret.members.models.load", load)
+    monkeypatch.setattr("jaxret.stages.members.models.load", load)
     settings = dataclasses.replace(base, weights="converted", weights_dir="/nowhere")
     members = ["resnet50", "resnet50+simclr2x"]
     work = terminal.Work((settings,), "table2", {"model": members})

@@ -7,8 +7,8 @@ from suite_cells import cells
 
 import jaxret
 from jaxret import artifacts
-from jaxret import suite as runs
 from jaxret.descriptors import extract as extraction
+from jaxret.runs import suite as runs
 
 
 class Killed(Exception):  # noqa: N818 - not an error
@@ -89,7 +89,7 @@ def test_what_cannot_change_a_figure_does_not_rank_again(base, passes, ranked):
 
 
 def test_one_eigendecomposition_serves_all_dimensions(base, passes, monkeypatch):
-    from jaxret.whitened import PCAWhitening
+    from jaxret.stages.whitened import PCAWhitening
 
     fitted = []
     plain = PCAWhitening.fit.__func__

@@ -10,10 +10,10 @@ from jaxret import data
 from jaxret.artifacts import Store
 from jaxret.data.dataset import Dataset, FileSplit, Split, Subset
 from jaxret.descriptors.shards import Descriptors
-from jaxret.features import Features
-from jaxret.members import Encoders
 from jaxret.models.encoder import Encoder
 from jaxret.settings import Settings
+from jaxret.stages.features import Features
+from jaxret.stages.members import Encoders
 from jaxret.timing import Clock
 
 INCOMPLETE = "INCOMPLETE"  # how a dataset's note begins when photographs are missing

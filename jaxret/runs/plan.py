@@ -13,11 +13,11 @@ from typing import Any
 from jaxret import data
 from jaxret.data.dataset import Dataset
 from jaxret.errors import UserError
-from jaxret.features import Features
-from jaxret.members import check_names
 from jaxret.settings import Settings
-from jaxret.whitened import unbearable
-from jaxret.workshop import INCOMPLETE, Workshop, any_dimension
+from jaxret.stages.features import Features
+from jaxret.stages.members import check_names
+from jaxret.stages.whitened import unbearable
+from jaxret.stages.workshop import INCOMPLETE, Workshop, any_dimension
 
 Gap = dict[str, Any]  # any of model, dataset, dim; and reason
 

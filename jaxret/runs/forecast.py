@@ -15,15 +15,15 @@ import numpy as np
 
 from jaxret import defaults, fetch, models
 from jaxret.data import published
-from jaxret.features import Features
 from jaxret.models.encoder import forward, template
 from jaxret.models.registry import ModelSpec
-from jaxret.outcomes import Outcomes
 from jaxret.pipeline import ranking_settings
-from jaxret.plan import Plan, features_of
 from jaxret.report.summary import duration
+from jaxret.runs.plan import Plan, features_of
 from jaxret.settings import Settings
-from jaxret.workshop import Workshop
+from jaxret.stages.features import Features
+from jaxret.stages.outcomes import Outcomes
+from jaxret.stages.workshop import Workshop
 
 ENCODER_SHARE = 0.6  # of a matrix product's speed that convolutions reach (measured, ResNet-50)
 SECONDS_A_NODE = 1e-3  # one diffusion on two CPU cores, neighbours included (measured, 5063 nodes)

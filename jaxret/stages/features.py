@@ -23,9 +23,9 @@ from jaxret.descriptors.extract import (
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.recalibration import Recalibration, recalibrated, stored_statistics
 from jaxret.descriptors.shards import Descriptors
-from jaxret.members import Identity
 from jaxret.models.encoder import Encoder
 from jaxret.settings import Settings
+from jaxret.stages.members import Identity
 from jaxret.timing import Clock
 
 

@@ -17,17 +17,17 @@ from jaxret.artifacts import Store
 from jaxret.data.dataset import Box, Dataset, Split, without
 from jaxret.data.query import query_split
 from jaxret.descriptors.shards import Descriptors
-from jaxret.features import Features, concatenate
-from jaxret.members import check_names, model_row
 from jaxret.pipeline import Evaluation, ranking_settings
 from jaxret.ranking.rankings import rank_all
 from jaxret.report.pictures import picture_sheet
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
+from jaxret.runs.suite import dataset_row, environment
 from jaxret.settings import TRUE_DIM, Settings
-from jaxret.suite import dataset_row, environment
-from jaxret.whitened import database_of, whitening
-from jaxret.workshop import INCOMPLETE, Workshop, workdir_of
+from jaxret.stages.features import Features, concatenate
+from jaxret.stages.members import check_names, model_row
+from jaxret.stages.whitened import database_of, whitening
+from jaxret.stages.workshop import INCOMPLETE, Workshop, workdir_of
 
 TOP = 10
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxret import whitened
 from jaxret.artifacts import Store, digest, read_arrays, write_arrays, write_json
 from jaxret.defaults import OTHER_RANKINGS
-from jaxret.features import Features
 from jaxret.ranking.rankings import RankingSettings
 from jaxret.settings import Settings
-from jaxret.workshop import Workshop
+from jaxret.stages import whitened
+from jaxret.stages.features import Features
+from jaxret.stages.workshop import Workshop
 
 DEPTH = 100  # results of a query that are kept
 SCORED = 10  # those that picture sheets show, with their similarity

@@ -15,9 +15,9 @@ from jaxret import defaults
 from jaxret.descriptors.shards import Descriptors
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.errors import UserError
-from jaxret.features import Features, concatenate
 from jaxret.settings import TRUE_DIM, Settings
-from jaxret.workshop import Workshop, any_dimension
+from jaxret.stages.features import Features, concatenate
+from jaxret.stages.workshop import Workshop, any_dimension
 
 _STAGE_VERSION = 1  # raise it when the same key would give another whitening
 

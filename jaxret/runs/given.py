@@ -20,10 +20,10 @@ from jaxret.pipeline import figure, ranking_settings
 from jaxret.ranking.rankings import rank_all
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
+from jaxret.runs.suite import environment
 from jaxret.settings import TRUE_DIM, Settings
-from jaxret.suite import environment
+from jaxret.stages.workshop import workdir_of
 from jaxret.timing import Clock
-from jaxret.workshop import workdir_of
 
 
 def run_given(

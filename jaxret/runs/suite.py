@@ -10,15 +10,15 @@ from typing import Any
 import jax
 
 import jaxret
-from jaxret import plan as planning
 from jaxret.artifacts import Store, WorkdirError
 from jaxret.errors import UserError
 from jaxret.pipeline import Evaluation, describe, evaluate
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
+from jaxret.runs import plan as planning
+from jaxret.runs.sheets import sheets
 from jaxret.settings import RANDOM, Settings
-from jaxret.sheets import sheets
-from jaxret.workshop import INCOMPLETE, Workshop, workdir_of
+from jaxret.stages.workshop import INCOMPLETE, Workshop, workdir_of
 
 _VERSIONS_OF = ("jax", "jaxlib", "flax", "numpy", "scipy", "pillow", "tensorflow-datasets")
 Tell = Callable[[str], None]
@@ -80,7 +80,7 @@ def evaluations(
     every = [settings] if isinstance(settings, Settings) else list(settings)
     if suite is None:
         return every, []
-    from jaxret import suites
+    from jaxret.runs import suites
 
     expanded = suites.expand(suite, every[0], chosen)
     return list(expanded.evaluations), list(expanded.gaps)
@@ -198,7 +198,7 @@ def _name_as_the_paper(results: Results) -> None:
 def _title(suite: str | None, settings: Settings) -> str:
     if suite is None:
         return ""
-    from jaxret import suites
+    from jaxret.runs import suites
 
     stand_ins = " with stand-ins" if settings.weights == "random" else ""
     return suites.get(suite).title + stand_ins

@@ -8,22 +8,22 @@ from typing import Any
 
 import jax
 
-from jaxret import forecast
-from jaxret import given as given_features
-from jaxret import plan as planning
-from jaxret import search as searching
-from jaxret import suite as runs
 from jaxret.artifacts import Store
 from jaxret.data import sources
 from jaxret.data.dataset import Box
 from jaxret.errors import UserError
-from jaxret.members import check_names
 from jaxret.models.locations import cache_dir, find
 from jaxret.report import tables
 from jaxret.report.results import Results
 from jaxret.report.tables import one_line
+from jaxret.runs import forecast
+from jaxret.runs import given as given_features
+from jaxret.runs import plan as planning
+from jaxret.runs import search as searching
+from jaxret.runs import suite as runs
 from jaxret.settings import Settings
-from jaxret.workshop import Workshop, workdir_of
+from jaxret.stages.members import check_names
+from jaxret.stages.workshop import Workshop, workdir_of
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Many evaluations, suites, searches and what the command line does with them: above `pipeline`."""
