@@ -1,0 +1,70 @@
+"""Sweeps the numbers of the ranking, one at a time, over descriptors: a table and plots.
+
+python tools/ablation.py --features=db.npy --query_features=q.npy --ground_truth=gnd.pkl
+python tools/ablation.py ... --sweep=kd=10,50,200 --sweep=gamma=1,3 --dfs=inductive
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from absl import app, flags, logging
+
+from jaxret.data import ground_truth
+from jaxret.errors import UserError
+from jaxret.ranking.rankings import DFS_FORMS, RankingSettings
+from jaxret.runs import ablation
+
+_FEATURES = flags.DEFINE_string("features", "", ".npy of the database, [photographs, dimensions].")
+_QUERIES = flags.DEFINE_string("query_features", "", ".npy of the queries.")
+_TRUTH = flags.DEFINE_string("ground_truth", "", "gnd_*.pkl, .mat or gnd.json.")
+_SWEEP = flags.DEFINE_multi_string(
+    "sweep",
+    None,
+    f"PARAMETER=VALUE,VALUE,... of {', '.join(ablation.PARAMETERS)}. If not given: all of them.",
+)
+_DFS = flags.DEFINE_enum("dfs", "joint", DFS_FORMS, "Form of the diffusion.")
+_OUTPUT = flags.DEFINE_string("output", "ablation", "Folder for the table and the plots.")
+
+
+def main(argv: Sequence[str]) -> int:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
+    logging.set_verbosity(logging.WARNING)  # JAX tells at INFO which backends it did not find
+    try:
+        if not (_FEATURES.value and _QUERIES.value and _TRUTH.value):
+            raise UserError("Give --features, --query_features and --ground_truth.")
+        truth = ground_truth.read(_TRUTH.value)
+        rows = ablation.ablate(
+            np.load(_QUERIES.value, allow_pickle=False),
+            np.load(_FEATURES.value, allow_pickle=False),
+            truth.gnd,
+            truth.protocols,
+            _sweep(_SWEEP.value or ()),
+            replace(RankingSettings(), dfs=_DFS.value),
+        )
+    except (UserError, OSError) as error:
+        print(f"ablation: {error}", file=sys.stderr)
+        return 1
+    print(ablation.as_markdown(rows))
+    for path in ablation.write(rows, _OUTPUT.value):
+        print(path)
+    return 0
+
+
+def _sweep(texts: Sequence[str]) -> dict[str, list[ablation.Number]]:
+    """Out of "kd=10,50"; nothing for all."""
+    sweep: dict[str, list[ablation.Number]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        try:
+            numbers = [float(value) for value in values.split(",")]
+        except ValueError:
+            raise UserError(f"--sweep={text} is not of the form kd=10,50,200.") from None
+        sweep[name] = [int(number) if number.is_integer() else number for number in numbers]
+    return sweep
+
+
+if __name__ == "__main__":
+    app.run(main)
