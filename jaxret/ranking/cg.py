@@ -86,18 +86,36 @@ def _solve_lists(neighbours, weights, rows, lists, tolerance, rounds, tile):
     capacity, nobody = rows.shape[0], neighbours.shape[0] - 1
     place = jnp.full(nobody + 1, capacity - 1, jnp.int32)
     place = place.at[rows].set(jnp.arange(capacity, dtype=jnp.int32)).at[nobody].set(capacity - 1)
-    local, weights = place[neighbours[rows]], weights[rows]
-    if tile == capacity:
-        graph = Graph(local, weights, weights.shape[1] // SLOTS, 1, tile)
-    else:
-        slots = (weights > 0).sum(axis=1).reshape(-1, tile).max(axis=1)
-        tiles = ((rows < nobody).sum() + tile - 1) // tile
-        graph = Graph(local, weights, (slots + SLOTS - 1) // SLOTS, tiles, tile)
+    graph = _block(neighbours, weights, rows, place, tile)
     lists, columns = place[lists], jnp.arange(lists.shape[0])
     mask = jnp.zeros((capacity, len(columns)), jnp.float32).at[lists, columns[:, None]].set(1)
     mask = mask.at[capacity - 1].set(0)
     start = _after_first_round(graph, lists[:, 0], mask)
     return _iterate(graph, mask, start, tolerance, rounds).x[lists, columns[:, None]]
+
+
+def _block(neighbours, weights, rows, place, tile: int) -> Graph:
+    """The graph over `rows`, neighbours by their places among them."""
+    capacity, slots = rows.shape[0], weights.shape[1]
+    if tile == capacity:
+        return Graph(place[neighbours[rows]], weights[rows], slots // SLOTS, 1, tile)
+
+    def one(index, graph):
+        near, w, chunks = graph
+        part = lax.dynamic_slice(rows, (index * tile,), (tile,))
+        here = weights[part]
+        used = ((here > 0).sum(axis=1).max() + SLOTS - 1) // SLOTS
+        near = lax.dynamic_update_slice(near, place[neighbours[part]], (index * tile, 0))
+        return (
+            near,
+            lax.dynamic_update_slice(w, here, (index * tile, 0)),
+            chunks.at[index].set(used),
+        )
+
+    tiles = ((rows < neighbours.shape[0] - 1).sum() + tile - 1) // tile
+    empty = jnp.zeros((capacity, slots), jnp.int32), jnp.zeros((capacity, slots), jnp.float32)
+    near, w, chunks = lax.fori_loop(0, tiles, one, (*empty, jnp.zeros(capacity // tile, jnp.int32)))
+    return Graph(near, w, chunks, tiles, tile)
 
 
 def _after_first_round(graph: Graph, heads, mask) -> State:

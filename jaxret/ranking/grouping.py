@@ -11,6 +11,7 @@ from jaxret.ranking.graph import Graph
 
 # One vector register of float32 on AVX-512, two on AVX2: more nodes share fewer of their lists.
 GROUP = 16
+CANDIDATES = 4 * GROUP  # nearest others looked at; more shrink the unions by less than 1 %
 
 
 def close_order(
@@ -18,8 +19,8 @@ def close_order(
 ) -> NDArray[np.int64]:
     """An order of M nodes in which each run of `GROUP` from the start is close together.
 
-    Greedy: a node that is still free, the best connected first, takes its nearest free others
-    along. What is left over in runs too short comes last.
+    Greedy: a node that is still free, the best connected first, takes along those of its nearest
+    free others whose lists overlap its own most. What is left over in runs too short comes last.
 
     Args:
       nearest: int32 [M, m], each node's nearest others in the whole graph, best first.
@@ -30,6 +31,7 @@ def close_order(
       Rows of `nearest`, int64 [M].
     """
     free = np.ones(len(nearest), np.bool_)
+    listed = np.zeros(int(nearest.max(initial=0)) + 1, np.bool_)
     whole: list[NDArray[np.int64]] = []
     short: list[NDArray[np.int64]] = []
     for node in np.argsort(-degrees, kind="stable"):
@@ -38,7 +40,11 @@ def close_order(
         free[node] = False
         others = nearest[node] - first
         others = others[(others >= 0) & (others < len(nearest))]
-        taken = others[free[others]][: GROUP - 1]
+        others = others[free[others]][:CANDIDATES]
+        listed[nearest[node]] = True
+        overlap = listed[nearest[others]].sum(axis=1)
+        listed[nearest[node]] = False
+        taken = others[np.argsort(-overlap, kind="stable")[: GROUP - 1]]
         free[taken] = False
         group = np.concatenate([[node], taken])
         (whole if len(group) == GROUP else short).append(group)
