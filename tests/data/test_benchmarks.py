@@ -188,8 +188,9 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 SLOW_PREPARATION = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 import pytest
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background job
 sys.path.insert(0, {tests!r})
 from small_benchmarks import use_small_benchmarks
 from jaxret.data import benchmarks, records
