@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
 from jaxret.errors import UserError
-from jaxret.ranking import offline
+from jaxret.ranking import offline, offline_files
 from jaxret.ranking.inputs import positive_integer, unit_rows
 from jaxret.ranking.joint import diffuse_jointly
-from jaxret.ranking.knn import others, search
-from jaxret.ranking.offline import DiffusionSettings, Rows
+from jaxret.ranking.knn import search
+from jaxret.ranking.offline import DiffusionSettings, Lists, Rows
 from jaxret.ranking.selection import Neighbours, check_rest, rank
 
 __all__ = ["Diffusion", "DiffusionSettings", "combine", "diffuse_jointly"]
@@ -54,7 +54,7 @@ class Diffusion:
         rounds: int = defaults.CG_ROUNDS,
         block_size: int | None = None,
         folder: str | Path | None = None,
-        shard_size: int = offline.SHARD_SIZE,
+        shard_size: int = offline_files.SHARD_SIZE,
     ) -> Diffusion:
         """Diffuses a database; returns when the work is done.
 
@@ -84,10 +84,10 @@ class Diffusion:
         settings = DiffusionSettings(truncation, kd, gamma, alpha, tolerance, rounds)
         if folder is not None:
             size = positive_integer(shard_size, "shard_size")
-            offline.diffuse_in(Path(folder), database, settings, block_size, size)
+            offline_files.diffuse_in(Path(folder), database, settings, block_size, size)
             return cls.load(folder)
-        nearest = others(search(database, database, settings.list_length))
-        return cls(database, offline.diffuse(nearest, settings, block_size), settings)
+        lists = Lists.of(search(database, database, settings.list_length), settings)
+        return cls(database, offline.diffuse(lists, settings, block_size), settings)
 
     def search(
         self,
@@ -140,11 +140,11 @@ class Diffusion:
           UserError: the folder holds something else.
         """
         folder, size = Path(folder), len(self.rows.ids[0])
-        offline.claim(folder, self.database, self.settings, size)
-        files = offline.Files(folder, len(self.database), size)
+        offline_files.claim(folder, self.database, self.settings, size)
+        files = offline_files.Files(folder, len(self.database), size)
         for start, ids, scores in zip(files.starts, self.rows.ids, self.rows.scores, strict=True):
-            offline.write(files.ids(start), ids)
-            offline.write(files.scores(start), scores)
+            offline_files.write(files.ids(start), ids)
+            offline_files.write(files.scores(start), scores)
 
     @classmethod
     def load(cls, folder: str | Path) -> Diffusion:
@@ -157,7 +157,7 @@ class Diffusion:
         try:
             settings = json.loads((folder / "diffusion.json").read_text())["settings"]
             database = np.load(folder / "database.npy", mmap_mode="r")
-            return cls(database, offline.read(folder), DiffusionSettings(**settings))
+            return cls(database, offline_files.read(folder), DiffusionSettings(**settings))
         except FileNotFoundError as error:
             raise UserError(
                 f"{folder} holds no finished diffusion ({Path(error.filename).name} is missing); "

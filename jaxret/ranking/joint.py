@@ -16,9 +16,9 @@ from jaxret import defaults
 from jaxret.errors import UserError
 from jaxret.ranking import offline
 from jaxret.ranking.graph import mutual_graph
-from jaxret.ranking.inputs import positive_integer, unit_rows
+from jaxret.ranking.inputs import BLOCK, positive_integer, unit_rows
 from jaxret.ranking.knn import others, search
-from jaxret.ranking.offline import DiffusionSettings, Rows
+from jaxret.ranking.offline import DiffusionSettings, Lists, Rows
 from jaxret.ranking.selection import Neighbours, check_rest, rank
 from jaxret.ranking.solver import Solver
 
@@ -42,12 +42,13 @@ class JointDiffusion:
     def of(cls, rows: Rows, queries: int) -> JointDiffusion:
         """From the offline rows of [queries; database]."""
         ids, scores = rows.whole()
-        lengths = np.linalg.norm(scores, axis=1, keepdims=True)
-        unit = scores / np.where(lengths > 0, lengths, 1)
-        count, length = ids.shape
-        starts = np.arange(count + 1) * length
-        matrix = csr_matrix((unit.ravel(), ids.ravel(), starts), shape=(count, count))
-        return cls((matrix[:queries] @ matrix[queries:].T).toarray())
+        asked = _unit_matrix(ids[:queries], scores[:queries], len(ids))
+        found = np.empty((queries, len(ids) - queries), np.float32)
+        for start in range(queries, len(ids), BLOCK):
+            part = _unit_matrix(ids[start : start + BLOCK], scores[start : start + BLOCK], len(ids))
+            stop = start + part.shape[0]
+            found[:, start - queries : stop - queries] = (asked @ part.T).toarray()
+        return cls(found)
 
     @classmethod
     def fit(
@@ -61,8 +62,8 @@ class JointDiffusion:
         queries, database = _checked(queries, database)
         settings = settings or DiffusionSettings()
         together = np.concatenate([queries, database])
-        nearest = others(search(together, together, settings.list_length))
-        return cls.of(offline.diffuse(nearest, settings, block_size), len(queries))
+        lists = Lists.of(search(together, together, settings.list_length), settings)
+        return cls.of(offline.diffuse(lists, settings, block_size), len(queries))
 
 
 def diffuse_jointly(
@@ -150,6 +151,14 @@ def diffuse_fully(
     np.put_along_axis(y.T, ids[:, :kq], np.maximum(sims[:, :kq], 0) ** np.float32(gamma), axis=1)
     scores = np.ascontiguousarray(solver.solve_everywhere(y).T)
     return rank(scores, min(k, len(database)), ids if rest == "global" else None)
+
+
+def _unit_matrix(ids: NDArray[np.int32], scores: NDArray[np.float32], columns: int) -> csr_matrix:
+    """Some rows of the offline matrix, L2-normalised: [rows, columns]."""
+    lengths = np.linalg.norm(scores, axis=1, keepdims=True)
+    unit = scores / np.where(lengths > 0, lengths, 1)
+    starts = np.arange(len(ids) + 1) * ids.shape[1]
+    return csr_matrix((unit.ravel(), ids.ravel(), starts), shape=(len(ids), columns))
 
 
 def _checked(

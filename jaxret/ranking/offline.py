@@ -1,36 +1,25 @@
-"""The offline stage of diffusion after Yang et al., AAAI 2019, in memory or in files.
+"""The offline stage of diffusion after Yang et al., AAAI 2019.
 
 Node i of the database: the i-th column of (I - alpha S)^-1, truncated to the node's `truncation`
 nearest after S was normalised on the whole graph ("late truncation").
-
-In a folder the work is done in shards of nodes, each file written whole: a run that was killed
-goes on with the shards that are missing, and several processes on one file system share them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jaxret import defaults
-from jaxret.artifacts import atomic_write, write_json
 from jaxret.errors import UserError
-from jaxret.parallel import my_part, wait_for_files
 from jaxret.ranking.graph import mutual_graph
 from jaxret.ranking.grouping import close_order
-from jaxret.ranking.inputs import positive_integer
-from jaxret.ranking.knn import others, search
+from jaxret.ranking.inputs import BLOCK, positive_integer
+from jaxret.ranking.knn import others
 from jaxret.ranking.selection import Neighbours
 from jaxret.ranking.solver import Solver
-
-FORMAT = 1  # of the folder; raise it when the files or what they mean change
-SHARD_SIZE = 32768  # nodes: 128 MB of scores at the default truncation
 
 
 @dataclass(frozen=True)
@@ -96,154 +85,67 @@ class Rows:
         return np.concatenate(self.ids), np.concatenate(self.scores)
 
 
-def diffuse(
-    nearest: Neighbours, settings: DiffusionSettings, block_size: int | None = None
-) -> Rows:
-    """Diffuses every node over the lists of its nearest others: (similarities, ids), each [N, m].
-
-    m is at least `settings.list_length` - 1, or N - 1.
-    """
-    sims, ids = nearest
-    width = settings.kd - 1
-    lists = _with_self(ids, settings.truncation)
-    solver, degrees = _solver((sims[:, :width], ids[:, :width]), settings, block_size)
-    return Rows([lists], [_in_close_order(solver, lists, degrees)])
-
-
-def diffuse_in(
-    folder: Path,
-    database: NDArray[np.float32],
-    settings: DiffusionSettings,
-    block_size: int | None = None,
-    shard_size: int = SHARD_SIZE,
-) -> Rows:
-    """As `diffuse` from the descriptors [N, D], shard by shard, into the files of a folder.
-
-    Raises:
-      UserError: the folder holds the diffusion of something else.
-    """
-    claim(folder, database, settings, shard_size)
-    files = Files(folder, len(database), shard_size)
-    width = settings.kd - 1
-
-    def find(start: int) -> None:
-        part = database[start : start + shard_size]
-        sims, ids = others(search(part, database, settings.list_length), start)
-        write(files.graph_sims(start), sims[:, :width])
-        write(files.graph_ids(start), ids[:, :width])
-        write(files.ids(start), _with_self(ids, settings.truncation, start))
-
-    files.each(find, files.ids)
-    nearest = files.read(files.graph_sims), files.read(files.graph_ids)
-    solver, degrees = _solver(
-        (np.concatenate(nearest[0]), np.concatenate(nearest[1])), settings, block_size
-    )
-
-    def solve(start: int) -> None:
-        lists = np.load(files.ids(start))
-        part = degrees[start : start + shard_size]
-        write(files.scores(start), _in_close_order(solver, lists, part, start))
-
-    files.each(solve, files.scores)
-    return read(folder)
-
-
-def read(folder: Path) -> Rows:
-    """The rows of a finished folder, mapped into memory."""
-    meta = json.loads((folder / "diffusion.json").read_text())
-    files = Files(folder, meta["nodes"], meta["shard_size"])
-    return Rows(files.read(files.ids), files.read(files.scores))
-
-
 @dataclass(frozen=True)
-class Files:
-    """The shards of one folder; a shard is named by its first node."""
+class Lists:
+    """What diffusion needs to know of every node's neighbours.
 
-    folder: Path
-    nodes: int
-    shard_size: int
-
-    def ids(self, start: int) -> Path:
-        return self.folder / f"ids-{start:09d}.npy"
-
-    def scores(self, start: int) -> Path:
-        return self.folder / f"scores-{start:09d}.npy"
-
-    def graph_ids(self, start: int) -> Path:
-        return self.folder / f"graph-ids-{start:09d}.npy"
-
-    def graph_sims(self, start: int) -> Path:
-        return self.folder / f"graph-sims-{start:09d}.npy"
-
-    @property
-    def starts(self) -> list[int]:
-        return list(range(0, self.nodes, self.shard_size))
-
-    def each(self, work: Callable[[int], None], last: Callable[[int], Path]) -> None:
-        """Does this process's part of the shards whose last file is missing; waits for the rest."""
-        for start in my_part(self.starts):
-            if not last(start).exists():
-                work(start)
-        wait_for_files(last(start) for start in self.starts)
-
-    def read(self, name: Callable[[int], Path]) -> list[NDArray]:
-        return [np.load(name(start), mmap_mode="r") for start in self.starts]
-
-
-def claim(
-    folder: Path, database: NDArray[np.float32], settings: DiffusionSettings, shard_size: int
-) -> None:
-    """Makes the folder that of this database and these settings, or finds that it is.
-
-    Raises:
-      UserError: it is that of others.
+    Attributes:
+      members: int32 [N, n], the node itself first, then its nearest others.
+      near_sims, near_ids: [N, kd - 1], its nearest others, from which the graph is made.
     """
-    content = hashlib.sha256()
-    for start in range(0, len(database), SHARD_SIZE):
-        content.update(database[start : start + SHARD_SIZE].tobytes())
-    meta = {
-        "format": FORMAT,
-        "nodes": len(database),
-        "dimensions": database.shape[1],
-        "shard_size": shard_size,
-        "database": content.hexdigest(),
-        "settings": asdict(settings),
-    }
-    path = folder / "diffusion.json"
-    if not path.exists():
-        write(folder / "database.npy", database)
-        write_json(path, meta)
-    elif json.loads(path.read_text()) != meta:
-        raise UserError(
-            f"{folder} holds the diffusion of other descriptors or settings; give an empty folder, "
-            "or delete this one."
+
+    members: NDArray[np.int32]
+    near_sims: NDArray[np.float32]
+    near_ids: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, nearest: Neighbours, settings: DiffusionSettings, first: int = 0) -> Lists:
+        """Of nodes `first` on, from (similarities, ids) that hold the node itself somewhere.
+
+        Each [N, m], m = `settings.list_length` or the size of the graph.
+        """
+        sims, ids = nearest
+        blocks = ((sims[i : i + BLOCK], ids[i : i + BLOCK]) for i in range(0, len(ids), BLOCK))
+        return cls.collect(blocks, len(ids), ids.shape[1], settings, first)
+
+    @classmethod
+    def collect(
+        cls,
+        blocks: Iterable[Neighbours],
+        count: int,
+        length: int,
+        settings: DiffusionSettings,
+        first: int = 0,
+    ) -> Lists:
+        """As `of` from blocks of rows, `count` in all, of lists of `length`."""
+        width = min(settings.kd, length) - 1
+        lists = cls(
+            np.empty((count, min(settings.truncation, length)), np.int32),
+            np.empty((count, width), np.float32),
+            np.empty((count, width), np.int32),
         )
+        start = 0
+        for block in blocks:
+            sims, ids = others(block, first + start)
+            stop = start + len(ids)
+            lists.members[start:stop, 0] = np.arange(first + start, first + stop)
+            lists.members[start:stop, 1:] = ids[:, : lists.members.shape[1] - 1]
+            lists.near_sims[start:stop] = sims[:, :width]
+            lists.near_ids[start:stop] = ids[:, :width]
+            start = stop
+        return lists
 
 
-def write(path: Path, array: NDArray) -> None:
-    """An .npy file that is whole when it is there."""
-    with atomic_write(path) as file:
-        np.save(file, array, allow_pickle=False)
+def diffuse(lists: Lists, settings: DiffusionSettings, block_size: int | None = None) -> Rows:
+    """Diffuses every node of a graph."""
+    solver, degrees = solver_of((lists.near_sims, lists.near_ids), settings, block_size)
+    order = close_order(lists.members[:, 1:], degrees)
+    return Rows([lists.members], [solver.solve(lists.members, order)])
 
 
-def _with_self(ids: NDArray[np.int32], truncation: int, first: int = 0) -> NDArray[np.int32]:
-    """Lists of `truncation` nodes, row i headed by its own node `first` + i."""
-    nodes = np.arange(first, first + len(ids), dtype=np.int32)[:, None]
-    return np.concatenate([nodes, ids[:, : truncation - 1]], axis=1)
-
-
-def _solver(
+def solver_of(
     nearest: Neighbours, settings: DiffusionSettings, block_size: int | None
 ) -> tuple[Solver, NDArray[np.int32]]:
     graph = mutual_graph(nearest, settings.gamma)
     solver = Solver(graph, settings.alpha, settings.tolerance, settings.rounds, block_size)
     return solver, graph.degrees
-
-
-def _in_close_order(
-    solver: Solver, lists: NDArray[np.int32], degrees: NDArray[np.int32], first: int = 0
-) -> NDArray[np.float32]:
-    order = close_order(lists[:, 1:], degrees, first)
-    scores = np.empty(lists.shape, np.float32)
-    scores[order] = solver.solve(lists[order])
-    return scores

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -21,10 +21,10 @@ from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 from jaxret.ranking import expansion, offline
 from jaxret.ranking.diffusion import combine
-from jaxret.ranking.inputs import normalised, positive_integer, unit_rows
+from jaxret.ranking.inputs import BLOCK, normalised, positive_integer, unit_rows
 from jaxret.ranking.joint import JointDiffusion
 from jaxret.ranking.knn import others, search
-from jaxret.ranking.offline import DiffusionSettings, Rows
+from jaxret.ranking.offline import DiffusionSettings, Lists, Rows
 from jaxret.ranking.selection import Neighbours, best, check_rest, rank
 
 DFS_FORMS = ("joint", "inductive")
@@ -168,7 +168,7 @@ class _Database:
     @cached_property
     def diffused(self) -> Rows:
         s = self.settings
-        return offline.diffuse(others(self.nearest), s.diffusion, s.block_size)
+        return offline.diffuse(Lists.of(self.nearest, s.diffusion), s.diffusion, s.block_size)
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class _Search:
             return _Search(self.queries, self.database.unit).diffused
         s = self.settings
         if s.dfs == "joint":
-            rows = offline.diffuse(others(self._joint_nearest()), s.diffusion, s.block_size)
+            rows = offline.diffuse(self._joint_lists(), s.diffusion, s.block_size)
             scores = JointDiffusion.of(rows, len(self.queries)).scores
         else:
             sims, ids = self.order
@@ -212,23 +212,25 @@ class _Search:
         ids = rank(scores, scores.shape[1], order)[1]
         return ids, int((~scores.any(axis=1)).sum())
 
-    def _joint_nearest(self) -> Neighbours:
+    def _joint_lists(self) -> Lists:
         """Lists over [queries; database], from the database's own lists and the global search."""
         count, size = len(self.queries), len(self.database.rows)
-        k = min(count + size, self.settings.diffusion.list_length)
+        settings = self.settings.diffusion
+        length = min(count + size, settings.list_length)
+        return Lists.collect(self._joint_nearest(length), count + size, length, settings)
+
+    def _joint_nearest(self, length: int) -> Iterator[Neighbours]:
+        count = len(self.queries)
         among = search(self.queries, self.queries, count, self.settings.block_size)
         cross = _by_id(self.order)
-        of_queries = best(np.concatenate([_by_id(among), cross], axis=1), k)
-        sims, ids = self.database.nearest
-        sims, columns = best(np.concatenate([cross.T, sims], axis=1), min(k, count + sims.shape[1]))
-        known = np.concatenate(
-            [np.tile(np.arange(count, dtype=np.int32), (size, 1)), ids + count], axis=1
-        )
-        of_database = sims, np.take_along_axis(known, columns, axis=1)
-        return (
-            np.concatenate([of_queries[0], of_database[0]]),
-            np.concatenate([of_queries[1], of_database[1]]),
-        )
+        yield best(np.concatenate([_by_id(among), cross], axis=1), length)
+        asked = np.arange(count, dtype=np.int32)
+        for start in range(0, cross.shape[1], BLOCK):
+            part = slice(start, start + BLOCK)
+            sims, ids = (array[part] for array in self.database.nearest)
+            sims, columns = best(np.concatenate([cross[:, part].T, sims], axis=1), length)
+            known = np.concatenate([np.broadcast_to(asked, (len(ids), count)), ids + count], axis=1)
+            yield sims, np.take_along_axis(known, columns, axis=1)
 
 
 def _by_id(ranked: Neighbours) -> NDArray[np.float32]:

@@ -52,18 +52,21 @@ class Solver:
         where = NamedSharding(mesh, PartitionSpec()) if mesh else jax.local_devices()[0]
         self.tables = jax.device_put((neighbours, np.float32(alpha) * weights), where)
 
-    def solve(self, lists: NDArray[np.int32]) -> NDArray[np.float32]:
+    def solve(
+        self, lists: NDArray[np.int32], order: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
         """The f of every list's first node: float32 [M, n] for `lists` int32 [M, n].
 
-        Consecutive runs of `GROUP` lists are solved together.
+        Consecutive runs of `GROUP` lists in `order` are solved together.
         """
+        order = np.arange(len(lists)) if order is None else order
         scores = np.empty(lists.shape, np.float32)
         size = GROUP * self._groups_at_once(lists.shape[1])
 
         def one(start: int) -> None:
-            groups = self._placed(lists[start : start + size], size)
-            found = np.asarray(self._solve(groups)).reshape(size, -1)
-            scores[start : start + size] = found[: len(lists) - start]
+            part = order[start : start + size]
+            found = np.asarray(self._solve(self._placed(lists[part], size)))
+            scores[part] = found.reshape(size, -1)[: len(part)]
 
         starts = range(0, len(lists), size)
         if self.mesh:

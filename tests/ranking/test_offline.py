@@ -4,7 +4,7 @@ import pytest
 from jax.sharding import Mesh
 
 from jaxret.errors import UserError
-from jaxret.ranking import offline
+from jaxret.ranking import offline_files
 from jaxret.ranking.diffusion import Diffusion
 from jaxret.ranking.graph import mutual_graph
 from jaxret.ranking.knn import knn, others
@@ -52,11 +52,11 @@ def test_saved_is_loaded(tmp_path):
 def test_goes_on_where_it_was_killed(tmp_path, monkeypatch):
     solve, calls = Solver.solve, []
 
-    def dies(self, lists):
+    def dies(self, lists, order):
         calls.append(len(lists))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return solve(self, lists)
+        return solve(self, lists, order)
 
     monkeypatch.setattr(Solver, "solve", dies)
     with pytest.raises(KeyboardInterrupt):
@@ -67,7 +67,7 @@ def test_goes_on_where_it_was_killed(tmp_path, monkeypatch):
     def searches_nothing(*_):
         raise AssertionError("the neighbours were found before")
 
-    monkeypatch.setattr(offline, "search", searches_nothing)
+    monkeypatch.setattr(offline_files, "search", searches_nothing)
     fitted = in_folder(tmp_path, shard_size=100)
     assert calls == [100, 100, 100, 100, 20]
     monkeypatch.undo()

@@ -32,7 +32,8 @@ from benchmarks._rounds import machine, ratios, time_in_rounds
 from jaxret import defaults
 from jaxret.ranking import offline
 from jaxret.ranking.diffusion import Diffusion, DiffusionSettings
-from jaxret.ranking.knn import knn, others, search
+from jaxret.ranking.knn import knn, search
+from jaxret.ranking.offline import Lists
 from jaxret.ranking.workers import cores
 
 DIM = 512
@@ -100,13 +101,13 @@ def compare_neighbours(count: int, queries: int, k: int, repeats: int) -> dict[s
     return {"what": what, **_figures(seconds, (FAISS,))}
 
 
-def measure_large(count: int) -> dict[str, Any]:
+def measure_large(count: int, spread: float) -> dict[str, Any]:
     """The offline stage of a large database, in this process."""
-    database, settings = clustered(count), DiffusionSettings()
+    database, settings = clustered(count, spread=spread), DiffusionSettings()
     started = time.perf_counter()
-    nearest = others(search(database, database, settings.list_length))
+    lists = Lists.of(search(database, database, settings.list_length), settings)
     found = time.perf_counter()
-    offline.diffuse(nearest, settings)
+    offline.diffuse(lists, settings)
     neighbours, diffusion = found - started, time.perf_counter() - found
     return {
         "what": f"diffusion offline, clustered {count} x {DIM}",
@@ -195,6 +196,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("what", choices=("offline", "knn", "large"))
     parser.add_argument("--descriptors", type=Path, help=".npy file of rows to diffuse")
+    parser.add_argument("--spread", type=float, default=1.0, help="2: the clusters touch")
     parser.add_argument("--rows", type=int, help="default: 5063, 200000, 100000")
     parser.add_argument("--queries", type=int, default=256, help="of knn")
     parser.add_argument("--k", type=int, default=1000, help="of knn")
@@ -202,14 +204,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, help="file for the figures")
     flags = parser.parse_args(arguments)
     if flags.what == "offline":
-        rows = np.load(flags.descriptors) if flags.descriptors else clustered(flags.rows or 5063)
+        rows = (
+            np.load(flags.descriptors)
+            if flags.descriptors
+            else clustered(flags.rows or 5063, spread=flags.spread)
+        )
         report = compare_offline(unit(rows), flags.repeats)
     elif flags.what == "knn":
         report = compare_neighbours(flags.rows or 200_000, flags.queries, flags.k, flags.repeats)
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            report = pool.submit(measure_large, flags.rows or 100_000).result()
+            report = pool.submit(measure_large, flags.rows or 100_000, flags.spread).result()
     report["machine"] = machine()
     text = json.dumps(report, indent=2)
     print(text)
