@@ -12,6 +12,7 @@ import itertools
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
@@ -88,7 +89,9 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     models: list[str] = _value(values, "model")
     if fixed["checkpoint"] and len(models) > 1:
         raise UserError(f"--checkpoint is one encoder, --model={','.join(models)} names several.")
-    swept = itertools.product(*(values[name].value or [None] for name in _SWEPT))
+    if fixed["checkpoint"] and not values["model"].present:
+        models = [Path(fixed["checkpoint"]).name.split(".")[0]]
+    swept = itertools.product(models, *(_value(values, name) or [None] for name in _SWEPT[1:]))
     return [
         Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim))
         for model, dataset, dim in swept

@@ -53,7 +53,7 @@ class Settings:
         ("converted", "random"),
     )
     checkpoint: str | None = _option(
-        None, "A PyTorch checkpoint of your own, read as --arch; --model then only names it."
+        None, "A checkpoint of your own, read as --arch; --model then only names it."
     )
     arch: str = _option(
         "resnet50",

@@ -157,3 +157,22 @@ def test_a_search_prints_names_with_their_likeness(folder, tmp_path):
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     assert "   1   1.000  3.png" in process.stdout
+
+
+def test_a_checkpoint_of_ones_own_is_named_and_what_was_dropped_is_said(folder, tmp_path):
+    import torch
+    import twins
+
+    from jaxret.convert.generic import resnet_spec
+
+    twin = twins.randomize(twins.build(resnet_spec("resnet18")), seed=0)
+    state = {f"module.encoder_q.{name}": value for name, value in twin.state_dict().items()}
+    state["module.queue"] = torch.zeros(128, 16)
+    torch.save({"state_dict": state}, tmp_path / "mine.pth.tar")
+    arguments = [f"--dataset={folder}", f"--workdir={tmp_path / 'work'}", "--image_size=64"]
+    arguments += ["--ranking=G", "--pca_dim=true", "--arch=resnet18"]
+    done = run(f"--checkpoint={tmp_path / 'mine.pth.tar'}", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "arrays used" in done.stderr and "module.queue" in done.stderr
+    written = json.loads((tmp_path / "work" / "results.json").read_text())
+    assert {figure["model"] for figure in written["figures"]} == {"mine"}

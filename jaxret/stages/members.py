@@ -1,5 +1,6 @@
 """The encoders of a run: known by their digest without being loaded, one in memory at a time."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,9 +69,10 @@ def _load(name: str, settings: Settings) -> Encoder:
     if settings.checkpoint:
         from jaxret import convert  # late: only this needs torch
 
-        encoder, _ = convert.load_checkpoint(
+        encoder, report = convert.load_checkpoint(
             settings.checkpoint, settings.arch, settings.width, name=name
         )
+        print(report.summary(), file=sys.stderr)  # what was used and what was dropped
         return encoder
     if settings.weights == "random":
         return models.random(name, settings.seed)
