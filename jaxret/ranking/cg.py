@@ -89,7 +89,6 @@ def _solve_lists(neighbours, weights, rows, lists, tolerance, rounds, tile):
     graph = _block(neighbours, weights, rows, place, tile)
     lists, columns = place[lists], jnp.arange(lists.shape[0])
     mask = jnp.zeros((capacity, len(columns)), jnp.float32).at[lists, columns[:, None]].set(1)
-    mask = mask.at[capacity - 1].set(0)
     start = _after_first_round(graph, lists[:, 0], mask)
     return _iterate(graph, mask, start, tolerance, rounds).x[lists, columns[:, None]]
 

@@ -37,6 +37,34 @@ def test_ties_go_to_the_smaller_id_whatever_the_block():
         )
 
 
+def tight(random, count):
+    """Rows so close together that float32 products cannot tell them apart."""
+    return random.normal(size=(10, 24))[random.integers(10, size=count)] + 1e-4 * random.normal(
+        size=(count, 24)
+    )
+
+
+def repeated(random, count):
+    return random.normal(size=(count // 30, 24))[random.integers(count // 30, size=count)]
+
+
+def fours(random, count):
+    """Each row four times, told apart by less than float32 products can."""
+    return np.repeat(random.normal(size=(count // 4, 24)), 4, axis=0) + 1e-6 * random.normal(
+        size=(count, 24)
+    )
+
+
+@pytest.mark.parametrize("make", [tight, repeated, fours])
+@pytest.mark.parametrize("block_size", [7, 500, None])
+def test_float32_products_are_settled_where_they_cannot_tell(make, block_size):
+    database = make(np.random.default_rng(3), 3000)
+    database = (database / np.linalg.norm(database, axis=1, keepdims=True)).astype(np.float32)
+    expected = by_stable_sort(database[:40], database, 90)[1]
+    ids = knn(database[:40], database, 90, block_size=block_size)[1]
+    np.testing.assert_array_equal(ids, expected)
+
+
 def test_identical_rows_come_in_the_order_of_their_ids():
     _, ids = knn(np.ones((3, 16)), np.ones((500, 16)), 400)
     np.testing.assert_array_equal(ids, np.tile(np.arange(400), (3, 1)))
