@@ -61,7 +61,7 @@ class Solver:
         """
         order = np.arange(len(lists)) if order is None else order
         scores = np.empty(lists.shape, np.float32)
-        size = GROUP * self._groups_at_once(lists.shape[1])
+        size = GROUP * self._groups_at_once(*lists.shape)
 
         def one(start: int) -> None:
             part = order[start : start + size]
@@ -85,7 +85,7 @@ class Solver:
         found = np.asarray(cg.solve_everywhere(*self.tables, placed, *self.rule))
         return found[self.place[:-1]] * lengths
 
-    def _groups_at_once(self, length: int) -> int:
+    def _groups_at_once(self, count: int, length: int) -> int:
         if not self.mesh:
             return 1
         devices = self.mesh.size
@@ -97,6 +97,7 @@ class Solver:
             # twice while they are gathered.
             held = 4 * capacity * (7 * GROUP + 4 * self.tables[0].shape[1])
             groups = devices * max(1, free_bytes(self.mesh.devices.flat[0]) // 4 // held)
+        groups = min(groups, -(-count // GROUP))
         return -(-groups // devices) * devices
 
     def _placed(self, lists: NDArray[np.int32], size: int) -> NDArray[np.int32]:
