@@ -12,16 +12,12 @@ from jaxret.ranking.rankings import RankingSettings, rank_all
 
 
 @pytest.fixture(scope="module")
-def oxford5k(request):
+def oxford5k(shared_data):
     """(queries, database, ground truth), rows L2-normalised."""
-    from conftest import SHARED_DATA
-
-    path = SHARED_DATA / "descriptors" / "oxford5k_caffenet_fc7_pca128.npy"
-    if not path.is_file():
-        pytest.skip(f"no real descriptors at {path}")
+    path = shared_data / "descriptors" / "oxford5k_caffenet_fc7_pca128.npy"
     database = np.load(path).astype(np.float32)
     database /= np.linalg.norm(database, axis=1, keepdims=True)
-    truth = pickle.loads((SHARED_DATA / "gnd" / "gnd_oxford5k.pkl").read_bytes())
+    truth = pickle.loads((shared_data / "gnd" / "gnd_oxford5k.pkl").read_bytes())
     queries = database[[truth["imlist"].index(name) for name in truth["qimlist"]]]
     return queries, database, truth["gnd"]
 
