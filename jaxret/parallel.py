@@ -72,6 +72,11 @@ def rows_a_process(batch_size: int) -> int:
     return round_up(-(-batch_size // jax.process_count()), jax.local_device_count())
 
 
+def several() -> bool:
+    """Whether this run has more than one process."""
+    return jax.process_count() > 1
+
+
 def my_part(parts: list[Part]) -> list[Part]:
     """Every P-th of them, from this process's number on."""
     return parts[jax.process_index() :: jax.process_count()]

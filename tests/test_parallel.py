@@ -14,22 +14,38 @@ from skimage import data as photographs
 
 from jaxret.artifacts import read_arrays
 
-COMMON = ("--image_size=64", "--pca_dim=2", "--bn_batch_size=6", "--batch_size=3", "--dba_n=2")
+COMMON = (
+    "--image_size=160",
+    "--pca_dim=true",
+    "--ranking=G,G+AQE,G+DBA",
+    "--bn_batch_size=6",
+    "--batch_size=3",
+    "--dba_n=2",
+)
+
+SMALL_SHARDS = """
+from absl import app
+from jaxret.descriptors import extract
+from jaxret.main import main
+extract.SHARD = 4
+app.run(main)
+"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Nineteen photographs: three blocks of six and one left over, one of them unreadable."""
     folder = tmp_path_factory.mktemp("photographs")
-    whole = Image.fromarray(photographs.astronaut())
+    shots = (photographs.astronaut(), photographs.chelsea(), photographs.coffee())
+    wholes = [Image.fromarray(shot) for shot in shots]
     names = [f"{number:02d}.jpg" for number in range(19)]
     for number, name in enumerate(names):
-        whole.crop((15 * number, 8 * number, 15 * number + 200, 8 * number + 150)).save(
-            folder / name
-        )
+        left, top = 10 * number, 6 * number
+        view = wholes[number % 3].crop((left, top, left + 220, top + 180))
+        view.save(folder / name)
     (folder / names[7]).write_bytes(b"no photograph")
-    whole.save(folder / "query.jpg")
-    gnd = [{"bbx": [0, 0, 200, 150], "easy": [0, 1, 2], "hard": [3], "junk": []}]
+    wholes[0].save(folder / "query.jpg")
+    gnd = [{"bbx": [0, 0, 200, 150], "easy": [0, 3, 6], "hard": [9], "junk": []}]
     truth = {"imlist": names, "qimlist": ["query.jpg"], "gnd": gnd}
     (folder / "gnd.json").write_text(json.dumps(truth))
     return folder
@@ -48,7 +64,7 @@ def run(folder: Path, workdir: Path, processes: int, devices: int) -> None:
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
     }
-    command = [sys.executable, "-m", "jaxret.main", f"--dataset={folder}", *COMMON]
+    command = [sys.executable, "-c", SMALL_SHARDS, f"--dataset={folder}", *COMMON]
     command += [f"--workdir={workdir}", "--debug"]
     together = ["--multihost", f"--coordinator=localhost:{free_port()}", f"--processes={processes}"]
     started = [
@@ -62,7 +78,7 @@ def run(folder: Path, workdir: Path, processes: int, devices: int) -> None:
         for number in range(processes)
     ]
     for process in started:
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=150)
         assert process.returncode == 0, said
 
 
@@ -93,9 +109,10 @@ def test_any_number_of_processes_and_devices_gives_the_same(
     run(folder, tmp_path, processes, devices)
     statistics, descriptors, figures = outcome(tmp_path)
     for name, expected in alone[0].items():
-        # a mean counts in standard deviations: that is what it will be divided by
-        unit = np.sqrt(alone[0][name.replace("/mean", "/var")]) if "/mean" in name else expected
-        assert np.abs((statistics[name] - expected) / unit).max() < 5e-6, name
+        # beside the layer's largest variance, or for a mean its root: what batch norm divides by
+        unit = alone[0][name.replace("/mean", "/var")].max()
+        unit = np.sqrt(unit) if "/mean" in name else unit
+        assert np.abs(statistics[name] - expected).max() < 1e-5 * unit, name
     for found, expected in zip(descriptors, alone[1], strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
     assert figures == pytest.approx(alone[2], abs=1e-9)

@@ -96,6 +96,8 @@ def extract(
     missing = stored.missing()
     if missing:
         store.folder("features", stored.key)
+        if parallel.several():  # recalibration is one pass of all processes, whoever has shards
+            encoder()
         mine = parallel.my_part(list(stored.shards))
         _extract_shards(encoder, split, how, stored, [m for m in missing if m[0] in mine])
     parallel.wait_for_files([shard.path for shard in stored.shards])
