@@ -51,14 +51,14 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             Path(beside).unlink(missing_ok=True)
             raise
-        _flush_folder(path.parent)
+        flush(path.parent)
     except OSError as error:
         raise _as_user_error(error, path) from error
 
 
-def _flush_folder(folder: Path) -> None:
-    """Makes a rename in it survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Makes a file's content, or a rename in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

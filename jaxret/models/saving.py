@@ -1,7 +1,6 @@
 """Writing converted weights: a whole folder or none, as `jaxret.models.weights` reads it."""
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 
 import jaxret
+from jaxret.artifacts import flush
 from jaxret.errors import UserError
 from jaxret.models import locations
 from jaxret.models.encoder import Encoder, count_parameters, digest_of
@@ -49,7 +49,7 @@ def _write(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> P
     text = json.dumps(provenance.__dict__, indent=2, sort_keys=True) + "\n"
     (folder / locations.PROVENANCE).write_text(text, "utf-8")
     for file in [*folder.rglob("*"), folder]:
-        _fsync(file)
+        flush(file)
     return provenance
 
 
@@ -81,20 +81,12 @@ def _provenance(encoder: Encoder, folder: Path, source: str, source_sha256: str)
     )
 
 
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _replace_folder(new: Path, folder: Path, old: Path) -> None:
     """Renames cannot replace a folder that holds files: the old one steps aside first."""
     if folder.exists():
         folder.rename(old)
     new.rename(folder)
-    _fsync(folder.parent)
+    flush(folder.parent)
 
 
 def check_target(folder: Path) -> None:
