@@ -114,7 +114,8 @@ class AMDIM(nn.Module):
         for shape in _BLOCKS:
             name = f"layer_list_{shape.index}"
             features = self.ndf * shape.widening
-            x = Block(features, shape.window, shape.stride, self.n_depth, name=name)(x)
+            block = self.style.block(Block)
+            x = block(features, shape.window, shape.stride, self.n_depth, name=name)(x)
             outputs[name] = x
             if name == last:
                 return outputs

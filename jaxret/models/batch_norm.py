@@ -17,10 +17,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxret.defaults import BN_MOMENTUM
 from jaxret.errors import UserError
-from jaxret.models.encoder import Encoder, Variables, check_images, network, normalize_pixels
+from jaxret.models.encoder import Encoder, Variables, check_images, forward_training
 from jaxret.models.registry import ModelSpec
 
 
@@ -83,12 +84,13 @@ def step(
         rate: Share of this batch in the result; a batch in which no image counts has none.
     """
     rate = jnp.where(mask.any(), rate, 0)
-    x = normalize_pixels(spec, images, jnp.float32)
-    _, updated = network(spec).apply(
-        variables, x, mask=mask, last=spec.tap, mutable=["batch_stats"]
-    )
-    old, batch = variables["batch_stats"], updated["batch_stats"]
-    return jax.tree.map(lambda old, batch: (1 - rate) * old + rate * batch, old, batch)
+    _, batch = forward_training(spec, variables, images, mask)
+    return moved(variables["batch_stats"], batch, rate)
+
+
+def moved(running: dict[str, Any], batch: dict[str, Any], rate: ArrayLike) -> dict[str, Any]:
+    """Running statistics after a batch that gets the share `rate` in them."""
+    return jax.tree.map(lambda old, new: (1 - rate) * old + rate * new, running, batch)
 
 
 def _padded(rows: np.ndarray, size: int) -> np.ndarray:

@@ -70,7 +70,8 @@ class EfficientNetLite(nn.Module):
             for i in range(group.repeats):
                 name = f"blocks_{len(outputs) - 1}"
                 stride = group.stride if i == 0 else 1
-                x = InvertedBottleneck(group, stride, self.style, name=name)(x, mask)
+                block = self.style.block(InvertedBottleneck)
+                x = block(group, stride, self.style, name=name)(x, mask)
                 outputs[name] = x
                 if name == last:
                     return outputs

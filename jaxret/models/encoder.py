@@ -24,20 +24,21 @@ Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}: nested dic
 _SIDE = 128  # for shapes alone: any size that reaches the last stage of every network
 
 
-def network(spec: ModelSpec) -> nn.Module:
+def network(spec: ModelSpec, remat: bool = False) -> nn.Module:
     """The Flax module of a row: (images, mask, last) -> {stage: map}.
 
-    It computes in the dtype of the images, whatever that of its variables.
+    It computes in the dtype of the images, whatever that of its variables. `remat`: see `Style`.
     """
     arguments: dict[str, Any] = dict(spec.arguments)
     padding = arguments.pop("padding", "torch")
     folded = spec.folded
     if spec.architecture == "resnet":
-        return ResNet(style=Style(padding, folded=folded), **arguments)
+        return ResNet(style=Style(padding, folded=folded, remat=remat), **arguments)
     if spec.architecture == "efficientnet_lite":
-        return EfficientNetLite(style=Style("same", epsilon=1e-3, folded=folded), **arguments)
+        style = Style("same", epsilon=1e-3, folded=folded, remat=remat)
+        return EfficientNetLite(style=style, **arguments)
     if spec.architecture == "amdim":
-        return AMDIM(style=Style(folded=folded), **arguments)
+        return AMDIM(style=Style(folded=folded, remat=remat), **arguments)
     raise ValueError(f"no network of architecture {spec.architecture!r}")
 
 
@@ -98,6 +99,36 @@ def _finish(spec: ModelSpec, x: jax.Array, images: jax.Array) -> jax.Array:
         return x
     height, width = (-(-side // spec.grid_stride) for side in images.shape[1:3])
     return adaptive_average_pool(x, height, width)
+
+
+def forward_training(
+    spec: ModelSpec,
+    variables: Variables,
+    images: jax.Array,
+    mask: jax.Array | None = None,
+    dtype: Any = jnp.float32,
+    remat: bool = False,
+) -> tuple[jax.Array, dict[str, Any]]:
+    """`forward` in training mode: every batch normalisation by the statistics of this batch.
+
+    Args:
+        spec: The row (static).
+        variables: As its Encoder holds them; their running statistics are not used.
+        images: [B, H, W, 3], RGB in 0..255, uint8 or floating.
+        mask: bool [B], False for images that do not count; None where all do.
+        dtype: Of the convolutions (static).
+        remat: Compute each block again in the backward pass (static).
+
+    Returns:
+        The map as of `forward`, and the batch's statistics (mean and unbiased variance) in the
+        form of the collection "batch_stats".
+    """
+    mask = jnp.ones(len(images), bool) if mask is None else mask
+    x = normalize_pixels(spec, images, dtype)
+    stages, updated = network(spec, remat).apply(
+        variables, x, mask=mask, last=spec.tap, mutable=["batch_stats"]
+    )
+    return _finish(spec, stages[spec.tap], images), dict(updated.get("batch_stats", {}))
 
 
 def forward_stages(

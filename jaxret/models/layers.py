@@ -17,11 +17,18 @@ class Style:
         padding: Where strided windows stand ("torch" or "same").
         epsilon: Added to the variance of every batch normalisation.
         folded: True where batch normalisation has been folded into the convolutions.
+        remat: True where the backward pass of a training step computes each block again
+            instead of keeping what lies inside it: less memory, more time.
     """
 
     padding: Padding = "torch"
     epsilon: float = 1e-5
     folded: bool = False
+    remat: bool = False
+
+    def block(self, module: type[nn.Module]) -> type[nn.Module]:
+        """The class of a network's blocks, under the same names either way."""
+        return nn.remat(module) if self.remat else module
 
 
 class Conv(nn.Module):

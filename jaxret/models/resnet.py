@@ -94,7 +94,9 @@ class ResNet(nn.Module):
             for i in range(count):
                 stride = 2 if stage > 1 and i == 0 else 1
                 shape = _BlockShape(channels, channels * (4 if bottleneck else 1), stride)
-                block = Block(shape, bottleneck, self.style, name=f"layer{stage}_{i}")
+                block = self.style.block(Block)(
+                    shape, bottleneck, self.style, name=f"layer{stage}_{i}"
+                )
                 x = block(x, mask)
             outputs[f"layer{stage}"] = x
             if f"layer{stage}" == last:
