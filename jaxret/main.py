@@ -9,16 +9,15 @@ Comma-separated --model, --dataset and --pca_dim run every combination.
 
 import functools
 import itertools
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from absl import app, flags, logging
+from absl import app, flags
 
+from jaxret import command
 from jaxret.errors import UserError
-from jaxret.settings import TRUE_DIM, Settings, options
+from jaxret.settings import TRUE_DIM, Settings
 
 _SWEPT = ("model", "dataset", "pca_dim")  # a comma makes one evaluation for each value
 
@@ -43,46 +42,15 @@ flags.DEFINE_string("query_features", None, "Those of the queries, .npy [Q, D], 
 flags.DEFINE_string(
     "ground_truth", None, "Which rows answer which query: .pkl, .mat or .json, with --features."
 )
-flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
-flags.DEFINE_bool(
-    "multihost",
-    False,
-    "This process is one of several that run the same command on one workdir: on a TPU slice or a "
-    "cluster that JAX knows they find each other, elsewhere say --coordinator, --processes and "
-    "--process.",
-)
-flags.DEFINE_string("coordinator", None, "Address HOST:PORT of process 0, with --multihost.")
-flags.DEFINE_integer("processes", None, "How many processes there are, with --multihost.")
-flags.DEFINE_integer("process", None, "Which of them this is, from 0, with --multihost.")
-
-
-def _define_flags() -> None:
-    """One flag for each field of Settings, with its default and help."""
-    define: dict[type, Any] = {
-        bool: flags.DEFINE_bool,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-    }
-    for option, kind in options():
-        name, help = option.name, option.metadata["help"]
-        default: Any = option.default
-        choices = option.metadata["choices"]
-        if name in _SWEPT or kind not in (bool, int, float, str):
-            shown = list(default) if isinstance(default, tuple) else default
-            flags.DEFINE_list(name, shown, help)
-        elif choices:
-            flags.DEFINE_enum(name, default, choices, help)
-        else:
-            define.get(kind, flags.DEFINE_string)(name, default, help)
-
-
-_define_flags()
+command.define_common_flags()
+command.define_flags(Settings, _SWEPT)
+flags.adopt_module_key_flags(command)  # so that --help shows them
 
 
 def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     """One Settings for each combination of the swept flags, in the order they were written."""
     fixed: dict[str, Any] = {
-        o.name: values[o.name].value for o, _ in options() if o.name not in _SWEPT
+        o.name: values[o.name].value for o, _ in Settings.options() if o.name not in _SWEPT
     }
     fixed["ranking"] = tuple(fixed["ranking"])
     fixed["scales"] = tuple(_number(text, "scales") for text in fixed["scales"])
@@ -130,14 +98,10 @@ def _dimension(text: str | None) -> int | str | None:
 def _run(values: flags.FlagValues) -> None:
     """The one thing that the flags ask for."""
     every = settings_from_flags(values)
-    from jaxret import parallel  # late: they import JAX, and --help must be fast
-    from jaxret.models.locations import cache_dir
-    from jaxret.runs import terminal
+    command.start(values)
+    from jaxret.runs import terminal  # late: it imports JAX, and --help must be fast
 
-    parallel.keep_compiled(cache_dir() / "compiled")
     flag = functools.partial(_value, values)
-    if flag("multihost"):
-        parallel.start(flag("coordinator"), flag("processes"), flag("process"))
     given = [flag(name) for name in ("features", "query_features", "ground_truth")]
     if any(given):
         if not all(given):
@@ -155,23 +119,8 @@ def _run(values: flags.FlagValues) -> None:
         terminal.run(work, flag("download"), flag("dry_run"))
 
 
-def _stop(signum: int, frame: Any) -> NoReturn:
-    """A preempted run ends at once: what was finished lies in the workdir already."""
-    raise SystemExit(128 + signum)
-
-
 def main(argv: list[str]) -> None:
-    signal.signal(signal.SIGTERM, _stop)
-    logging.set_verbosity(logging.WARNING)  # what libraries tell about themselves stays out
-    try:
-        if len(argv) > 1:
-            raise UserError(f"'{argv[1]}' is not a flag: write --name=value, see --help.")
-        _run(flags.FLAGS)
-    except UserError as error:
-        if flags.FLAGS.debug:
-            raise
-        print(f"jaxret: {error}", file=sys.stderr)
-        sys.exit(1)
+    command.run(argv, _run)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxret.settings import options
+from jaxret.settings import Settings
 
 
 def run(*arguments, cwd=None, cache=None):
@@ -60,7 +60,7 @@ def test_help_is_fast_and_explains_every_flag():
     process = run("--help")
     elapsed = time.perf_counter() - began
     text = process.stdout
-    flags = [option.name for option, _ in options()]
+    flags = [option.name for option, _ in Settings.options()]
     flags += ["suite", "dry_run", "download", "query", "box", "features", "query_features"]
     flags += ["ground_truth", "debug", "multihost", "coordinator", "processes", "process"]
     for flag in flags:

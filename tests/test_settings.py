@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from jaxret.errors import UserError
-from jaxret.settings import Settings, options
+from jaxret.settings import Settings
 
 MACHINE = {
     "data_dir",
@@ -34,7 +34,7 @@ def other_value(option, kind):
     return {int: 7, float: 0.25}.get(kind, "elsewhere")
 
 
-@pytest.mark.parametrize("option", list(options()), ids=lambda pair: pair[0].name)
+@pytest.mark.parametrize("option", list(Settings.options()), ids=lambda pair: pair[0].name)
 def test_digest_covers_whatever_can_change_a_figure(option):
     field, kind = option
     changed = dataclasses.replace(Settings(), **{field.name: other_value(field, kind)})
@@ -42,7 +42,7 @@ def test_digest_covers_whatever_can_change_a_figure(option):
 
 
 def test_every_option_explains_itself():
-    assert all(len(option.metadata["help"]) > 15 for option, _ in options())
+    assert all(len(option.metadata["help"]) > 15 for option, _ in Settings.options())
 
 
 def test_members_of_an_ensemble():
