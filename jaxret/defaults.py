@@ -33,6 +33,8 @@ DFS_ALPHA = 0.99
 CG_TOLERANCE = 1e-6  # relative to the right-hand side
 CG_ROUNDS = 20
 
+AP_BINS = 20  # of the listwise loss; Revaud et al., ICCV 2019
+
 PRECISION_AT = (1, 5, 10)  # k of mP@k, Radenovic et al., CVPR 2018
 
 # The columns of the paper's Table 1, by the names that tables, files and flags use.

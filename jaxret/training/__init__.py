@@ -1,0 +1,1 @@
+"""Learning an encoder from photographs; no other part of jaxret knows it."""
