@@ -22,9 +22,9 @@ from PIL import Image
 
 from jaxret.data.dataset import Box, Dataset
 from jaxret.data.folder import GROUND_TRUTH_FILE, load_folder
-from jaxret.data.loader import usable_cores
 from jaxret.data.rephotograph import Strength, rephotograph
 from jaxret.errors import UserError
+from jaxret.machine import cores
 
 NAME = "demo"
 VERSION = "1.0.0"  # raise it with anything below or in rephotograph.py that changes a picture
@@ -146,7 +146,7 @@ def make(folder: Path) -> None:
     """Write all photographs and gnd.json into `folder`."""
     shots = [shot for place, name in enumerate(INSTANCES) for shot in _instance(name, place)]
     shots += [shot for file in OTHERS for shot in _distractors(file)]
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         seen = list(pool.map(lambda shot: _take(shot, folder), shots))
     database = [shot for shot in shots if shot.label != "query"]
     truth: dict[str, list] = {"imlist": [shot.name for shot in database], "qimlist": [], "gnd": []}

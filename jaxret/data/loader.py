@@ -10,7 +10,6 @@ are put in order by `Batch.indices`.
 """
 
 import collections
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 
 from jaxret.data.dataset import Split
 from jaxret.data.images import DECODERS, RESIZES, BadImage, to_pixels
+from jaxret.machine import cores
 from jaxret.timing import Clock
 
 ON_BAD = ("fail", "skip")
@@ -40,13 +40,6 @@ class Batch:
     @property
     def count(self) -> int:
         return len(self.indices)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def batches(
@@ -94,7 +87,7 @@ def batches(
         with told.timed("decode"):
             return to_pixels(encoded, name, image_size, box, resize, decoder)
 
-    threads = usable_cores() if workers is None else workers
+    threads = cores() if workers is None else workers
     wanted = range(len(split)) if indices is None else indices
     waiting = _ByShape(batch_size)
     for index, future in _ahead(load, wanted, threads, window=batch_size + 2 * threads):

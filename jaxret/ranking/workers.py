@@ -10,12 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 from threadpoolctl import ThreadpoolController
 
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+from jaxret.machine import cores
 
 
 def in_threads(work: Callable[[int], None], items: Sequence[int]) -> None:

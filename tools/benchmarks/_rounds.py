@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxret.machine import cores
+
 WARM_UP = 2  # calls before the first round: compilation, allocation, thread pools
 
 
@@ -55,7 +57,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "load_average": os.getloadavg()[0],
         "devices": [device.device_kind for device in devices],
         "platform": devices[0].platform,

@@ -24,7 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks._rounds import machine, ratios, time_in_rounds
 from jaxret.data.dataset import FileSplit
-from jaxret.data.loader import batches, usable_cores
+from jaxret.data.loader import batches
+from jaxret.machine import cores
 
 BASELINE = "torch DataLoader"
 BATCH = 32
@@ -154,7 +155,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--photographs", type=int, default=128)
     parser.add_argument("--size", type=int, default=724, help="pixels a side")
-    parser.add_argument("--workers", type=int, default=usable_cores(), help="threads or processes")
+    parser.add_argument("--workers", type=int, default=cores(), help="threads or processes")
     parser.add_argument("--repeats", type=int, default=7, help="rounds")
     parser.add_argument("--json", type=Path, help="file to write everything to")
     flags = parser.parse_args(arguments)

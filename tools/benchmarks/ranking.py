@@ -30,11 +30,11 @@ from scipy.sparse.linalg import cg
 
 from benchmarks._rounds import machine, ratios, time_in_rounds
 from jaxret import defaults
+from jaxret.machine import cores
 from jaxret.ranking import offline
 from jaxret.ranking.diffusion import Diffusion, DiffusionSettings
 from jaxret.ranking.knn import knn, search
 from jaxret.ranking.offline import Lists
-from jaxret.ranking.workers import cores
 
 DIM = 512
 THREADS = "scipy CG in joblib threads over faiss"
