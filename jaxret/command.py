@@ -1,12 +1,12 @@
 """What the command lines share: flags made of settings, several hosts, errors as one sentence."""
 
-import signal
 import sys
 from collections.abc import Callable, Collection
-from typing import Any, NoReturn
+from typing import Any
 
 from absl import flags, logging
 
+from jaxret import preemption
 from jaxret.errors import UserError
 from jaxret.options import Options
 
@@ -46,19 +46,29 @@ def define_common_flags() -> None:
     flags.DEFINE_integer("process", None, "Which of them this is, from 0, with --multihost.")
 
 
-def start(values: flags.FlagValues) -> None:
-    """Before anything else of JAX: the cache of compiled functions, and the other processes."""
+def start(values: flags.FlagValues, agree_on_sigterm: bool = False) -> None:
+    """Before anything else of JAX: the cache of compiled functions, and the other processes.
+
+    Args:
+      values: of all flags.
+      agree_on_sigterm: as in `parallel.start`.
+    """
     from jaxret import parallel  # late: it imports JAX, and --help must be fast
     from jaxret.models.locations import cache_dir
 
     parallel.keep_compiled(cache_dir() / "compiled")
     if values["multihost"].value:
-        parallel.start(*(values[name].value for name in ("coordinator", "processes", "process")))
+        parallel.start(
+            values["coordinator"].value,
+            values["processes"].value,
+            values["process"].value,
+            agree_on_sigterm=agree_on_sigterm,
+        )
 
 
 def run(argv: list[str], work: Callable[[flags.FlagValues], None]) -> None:
     """Does the work; what the user can put right is one sentence and exit status 1."""
-    signal.signal(signal.SIGTERM, _stop)
+    preemption.end_on_sigterm()
     logging.set_verbosity(logging.WARNING)  # what libraries tell about themselves stays out
     try:
         if len(argv) > 1:
@@ -69,8 +79,3 @@ def run(argv: list[str], work: Callable[[flags.FlagValues], None]) -> None:
             raise
         print(f"jaxret: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-def _stop(signum: int, frame: Any) -> NoReturn:
-    """A preempted run ends at once: what was finished lies in the workdir already."""
-    raise SystemExit(128 + signum)

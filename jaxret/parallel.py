@@ -7,6 +7,7 @@ of the whole batch.
 """
 
 import os
+import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,14 +21,27 @@ BATCH_AXIS = "batch"
 Part = TypeVar("Part")
 
 
-def start(coordinator: str | None, processes: int | None, process: int | None) -> None:
+def start(
+    coordinator: str | None,
+    processes: int | None,
+    process: int | None,
+    *,
+    agree_on_sigterm: bool = False,
+) -> None:
     """Joins the other processes of this run; all None where the cluster tells by itself.
 
-    Call it before anything else of JAX. On CPU the processes talk through gloo.
+    Call it before anything else of JAX, in the main thread. On CPU the processes talk through gloo.
+
+    Args:
+      agree_on_sigterm: leave SIGTERM to JAX, through which the processes agree on a step to stop
+        after; otherwise it stays with the handler that this process has.
     """
     if os.environ.get("JAX_PLATFORMS") == "cpu":
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    handler = signal.getsignal(signal.SIGTERM)
     jax.distributed.initialize(coordinator, processes, process)
+    if not agree_on_sigterm:
+        signal.signal(signal.SIGTERM, handler)  # JAX had put its own in place
 
 
 def keep_compiled(folder: Path) -> None:
@@ -80,6 +94,11 @@ def several() -> bool:
 def my_part(parts: list[Part]) -> list[Part]:
     """Every P-th of them, from this process's number on."""
     return parts[jax.process_index() :: jax.process_count()]
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes what is written once."""
+    return jax.process_index() == 0
 
 
 def host_name() -> str:

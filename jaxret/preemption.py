@@ -1,0 +1,65 @@
+"""A run that is told to end (SIGTERM: preemption, a batch system's time limit) ends in seconds.
+
+There is nothing to save by then: every stage writes its files whole and as soon as they are made,
+so the next run goes on from them. What takes care is to end at all: Python hears of a signal only
+between two of its own instructions, and a single call of a compiled function can take minutes.
+"""
+
+import atexit
+import functools
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+STATUS = 128 + signal.SIGTERM  # 143, as shells report it
+GRACE = 3.0  # seconds in which files half written are cleared away
+
+_SENTENCE = (
+    "jaxret: told to end (SIGTERM); what was finished is kept, the same command goes on from there."
+)
+
+
+def end_on_sigterm(grace: float = GRACE) -> None:
+    """From now on SIGTERM ends this process with status 143, whatever it is doing.
+
+    The main thread gets a SystemExit; where it is still there after `grace` seconds, because it
+    waits for a compiled function or for another process, it is not waited for. Call it in the
+    main thread, before JAX is imported: what is to be done at exit is done in reverse order.
+    A stage that has something to save puts a handler of its own in place meanwhile; then only that
+    one is called.
+    """
+    told, said = threading.Event(), threading.Event()
+    heard, tell = os.pipe()
+    os.set_blocking(tell, False)
+    # The C part of Python's handler writes the signal's number there at once.
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    stop = functools.partial(_stop, told)
+    signal.signal(signal.SIGTERM, stop)
+    atexit.register(_leave, told, said)
+    threading.Thread(target=_watch, args=(heard, stop, said, grace), daemon=True).start()
+
+
+def _stop(told: threading.Event, signum: int, frame: Any) -> NoReturn:
+    told.set()
+    raise SystemExit(STATUS)
+
+
+def _watch(heard: int, stop: Callable[..., Any], said: threading.Event, grace: float) -> None:
+    while os.read(heard, 1) != bytes([signal.SIGTERM]) or signal.getsignal(signal.SIGTERM) != stop:
+        pass  # another signal, such as an interrupt, or another's to handle
+    print(f"\n{_SENTENCE}", file=sys.stderr, flush=True)
+    said.set()
+    time.sleep(grace)
+    os._exit(STATUS)
+
+
+def _leave(told: threading.Event, said: threading.Event) -> None:
+    """Behind this, where no thread could interfere any more, JAX waits for what still runs."""
+    if told.is_set():
+        said.wait(GRACE)
+        sys.stdout.flush()
+        os._exit(STATUS)
