@@ -3,8 +3,10 @@
 `from_state_dict(model, arrays)` is an Encoder, `port` the same with a report of what was used and
 dropped; `from_checkpoint(arrays, arch)` serves any ResNet-shaped checkpoint. `convert_file` goes
 from a checkpoint file to a folder of converted weights, `load_checkpoint` to an Encoder.
+`to_state_dict(encoder)` is the way back, `export_file` the same to a .pth or .safetensors file.
 """
 
+from jaxret.convert.export import Export, export_file, to_state_dict
 from jaxret.convert.files import Conversion, convert_file, load_checkpoint
 from jaxret.convert.generic import from_checkpoint
 from jaxret.convert.port import from_state_dict, port
@@ -13,9 +15,12 @@ from jaxret.convert.report import ConversionReport
 __all__ = [
     "Conversion",
     "ConversionReport",
+    "Export",
     "convert_file",
+    "export_file",
     "from_checkpoint",
     "from_state_dict",
     "load_checkpoint",
     "port",
+    "to_state_dict",
 ]

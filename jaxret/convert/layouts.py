@@ -28,6 +28,8 @@ class Layout:
             as we hold them, [kh, kw, in, out].
         flat_vectors: False where a vector is stored as [1, 1, 1, C].
         witness: A second array that confirms a prefix nobody is known to use; empty: none will do.
+        name_of: The inverse of `path`, for the export: our path -> name without a prefix. None:
+            encoders are not written under these names.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Layout:
     kernels: Literal["torch", "ours"] = "torch"
     flat_vectors: bool = True
     witness: str = ""
+    name_of: Callable[[str], str] | None = None
 
     def unwrap(self, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
         """The mapping of names to arrays inside a file that wraps it."""

@@ -4,7 +4,9 @@ A number joins the word before it ("layer1.0.downsample.1" -> "layer1_0/downsamp
 underscore falls, and the last word says the role.
 """
 
+import re
 from dataclasses import replace
+from functools import partial
 
 from jaxret.convert.layouts import Layout
 
@@ -33,6 +35,24 @@ def torch_path(name: str, axes: int) -> str | None:
     return "/".join([collection, *modules, leaf])
 
 
+_ROLE_OF = {place: role for role, place in _ROLES.items()} | {
+    ("params", "kernel"): "weight",
+    ("params", "scale"): "weight",
+}
+
+
+def torch_name(path: str, mark: str = "") -> str:
+    """The inverse: from "params/layer1_0/conv1/kernel" to "layer1.0.conv1.weight".
+
+    Args:
+        path: Ours.
+        mark: What the layout's names begin with: the underscore that `torch_path` lets fall.
+    """
+    collection, *modules, leaf = path.split("/")
+    parts = [mark + re.sub(r"_(?=\d)", ".", module) for module in modules]
+    return ".".join([*parts, _ROLE_OF[collection, leaf]])
+
+
 _COUNTER = (r"(^|\.)num_batches_tracked$", "counter of batches")
 
 # MoCo (momentum encoder, queue), SwAV (projection_head, prototypes), Barlow Twins and VICReg
@@ -54,6 +74,7 @@ RESNET = Layout(
     kept=r"(conv1|bn1|layer[1-4])\.",
     dropped=_RESNET_DROPPED,
     path=torch_path,
+    name_of=torch_name,
     prefixes=tuple(
         outer + inner
         for inner in ("encoder_q.", "encoder.", "backbone.", "")
@@ -87,6 +108,7 @@ AMDIM = Layout(
         (r"^evaluator\.", "classifier"),
     ),
     path=torch_path,
+    name_of=torch_name,
     prefixes=("encoder.module.", "encoder.", "module.", ""),
     wrappers=("model",),
 )
@@ -97,4 +119,5 @@ EFFICIENTNET_LITE = Layout(
     kept=r"(_conv_stem|_bn0|_blocks|_conv_head|_bn1)\.",
     dropped=(_COUNTER, (r"^_fc\.", "classifier")),
     path=torch_path,
+    name_of=partial(torch_name, mark="_"),
 )
