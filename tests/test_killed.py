@@ -14,14 +14,18 @@ from PIL import Image
 from skimage import data as photographs
 
 KILLS = int(os.environ.get("JAXRET_KILLS", "20"))
+PHOTOGRAPHS = 50
+FILES = 15  # thirteen shards of four for the database, one for the query, the statistics
 EXTRACT = """
 import sys
 import jaxret
+import jaxret.runs.suite
 from jaxret.descriptors import extract
 extract.SHARD = 4
 folder, workdir = sys.argv[1:]
+print("begins", flush=True)
 jaxret.run(jaxret.Settings(dataset=folder, workdir=workdir, image_size=64, pca_dim=2,
-                           bn_batch_size=4, batch_size=2, ranking=("G",)))
+                           bn_batch_size=4, batch_size=2, ranking=("G",)), report=False)
 """
 
 
@@ -30,7 +34,7 @@ def folder(tmp_path_factory):
     """Fifty small photographs: thirteen shards of four."""
     folder = tmp_path_factory.mktemp("photographs")
     whole = Image.fromarray(photographs.coffee())
-    names = [f"{number:02d}.jpg" for number in range(50)]
+    names = [f"{number:02d}.jpg" for number in range(PHOTOGRAPHS)]
     for number, name in enumerate(names):
         whole.crop((4 * number, 2 * number, 4 * number + 300, 2 * number + 250)).save(folder / name)
     whole.save(folder / "query.jpg")
@@ -40,15 +44,36 @@ def folder(tmp_path_factory):
     return folder
 
 
-def start(folder: Path, workdir: Path) -> subprocess.Popen[str]:
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Compiled functions of all runs, as the command line keeps them in the user's cache."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture
+def start(folder, compiled):
+    """Starts an extraction into a workdir."""
     environment = {**os.environ, "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
-    return subprocess.Popen(
-        [sys.executable, "-c", EXTRACT, str(folder), str(workdir)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    environment["JAX_COMPILATION_CACHE_DIR"] = str(compiled)
+    environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+    def run(workdir: Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", EXTRACT, str(folder), str(workdir)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return run
+
+
+def begun(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+    """Waits until everything is imported: nothing can be lost before."""
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begins\n", process.communicate()
+    return process
 
 
 def finish(process: subprocess.Popen[str]) -> None:
@@ -56,38 +81,60 @@ def finish(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0, said
 
 
+def files(workdir: Path) -> list[Path]:
+    return [*workdir.glob("features/*/shard-*.npz"), *workdir.glob("statistics/*/*.npz")]
+
+
 def whole_files(workdir: Path) -> dict[str, bytes]:
-    found = [*workdir.glob("features/*/shard-*.npz"), *workdir.glob("statistics/*/*.npz")]
-    return {str(path.relative_to(workdir)): path.read_bytes() for path in found}
+    return {str(path.relative_to(workdir)): path.read_bytes() for path in files(workdir)}
+
+
+def wait_for_a_moment(
+    process: subprocess.Popen[str], workdir: Path, first: float, moments: random.Random
+) -> None:
+    """A random moment before the first new file (`first` seconds), or soon after a later one."""
+    there = len(files(workdir))
+    awaited = there + moments.randint(0, FILES - there)
+    while process.poll() is None and len(files(workdir)) < awaited:
+        time.sleep(0.001)
+    # Between two shards passes about as much time as the shorter one.
+    time.sleep(moments.uniform(0, first if awaited == there else 0.02))
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_with_the_same_bytes(folder, tmp_path):
-    """One workdir, killed again and again; whatever lies there is whole at every moment."""
-    began = time.monotonic()
-    finish(start(folder, tmp_path / "undisturbed"))
-    duration = time.monotonic() - began
-    expected = whole_files(tmp_path / "undisturbed")
-    assert len(expected) == 15  # thirteen shards of the database, one of the query, statistics
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(start, tmp_path):
+    """Runs on a workdir are killed until one gets through; what lies there is whole at any time."""
+    finish(start(tmp_path / "compiles"))
+    undisturbed = tmp_path / "undisturbed"
+    process, began = begun(start(undisturbed)), time.monotonic()
+    while not files(undisturbed):
+        time.sleep(0.01)
+    first = time.monotonic() - began
+    finish(process)
+    expected = whole_files(undisturbed)
+    assert len(expected) == FILES
 
-    moments = random.Random(0)
-    for number in range(KILLS):
-        workdir = tmp_path / f"killed{number // 4}"  # four kills a workdir
-        process = start(folder, workdir)
-        time.sleep(moments.uniform(0.3, 1.0) * duration)
+    moments, kills, workdirs = random.Random(0), 0, 0
+    while kills < KILLS:
+        workdir = tmp_path / f"killed{workdirs}"
+        process = begun(start(workdir))
+        wait_for_a_moment(process, workdir, first, moments)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         for name, content in whole_files(workdir).items():
-            assert content == expected[name], (number, name)
-        if number % 4 == 3:
-            finish(start(folder, workdir))
-            assert whole_files(workdir) == expected, number
+            assert content == expected[name], (kills, name)
+        kills += process.returncode == -signal.SIGKILL
+        if process.returncode == 0:
+            assert whole_files(workdir) == expected, kills
+            workdirs += 1
+    finish(start(workdir))
+    assert whole_files(workdir) == expected
 
 
 @pytest.mark.slow
-def test_two_runs_on_one_workdir_do_not_disturb_each_other(folder, tmp_path):
-    together = [start(folder, tmp_path / "shared") for _ in range(2)]
+def test_two_runs_on_one_workdir_do_not_disturb_each_other(start, tmp_path):
+    together = [start(tmp_path / "shared") for _ in range(2)]
     for process in together:
         finish(process)
-    finish(start(folder, tmp_path / "alone"))
+    finish(start(tmp_path / "alone"))
     assert whole_files(tmp_path / "shared") == whole_files(tmp_path / "alone")
