@@ -19,6 +19,7 @@ from jaxret.data.dataset import Split
 from jaxret.data.loader import batches
 from jaxret.models.batch_norm import recalibrate
 from jaxret.models.encoder import Encoder
+from jaxret.models.registry import ModelSpec
 from jaxret.models.statistics import load_statistics, save_statistics
 
 _STAGE_VERSION = 1  # raise it when the same key would give other statistics
@@ -53,14 +54,15 @@ class Recalibration:
 
 
 def stored_statistics(
-    weights: str, split: Split, how: Recalibration, store: Store
+    spec: ModelSpec, weights: str, split: Split, how: Recalibration, store: Store
 ) -> tuple[Path, dict[str, Any]]:
     """The file of a pass over `split`, there or not, and the key that names its folder.
 
     Args:
+      spec: the network.
       weights: digest of the encoder that the pass starts from.
     """
-    key = {"weights": weights, **how.key(split)}
+    key = {"network": spec.function(), "weights": weights, **how.key(split)}
     return store.place("statistics", key) / "batch_stats.npz", key
 
 
@@ -70,7 +72,7 @@ def recalibrated(encoder: Encoder, split: Split, how: Recalibration, store: Stor
     Raises:
       BadImage: an unreadable photograph, with on_bad_image="fail".
     """
-    path, key = stored_statistics(encoder.digest(), split, how, store)
+    path, key = stored_statistics(encoder.spec, encoder.digest(), split, how, store)
     if not path.exists():
         store.folder("statistics", key)
         mesh = parallel.global_mesh()

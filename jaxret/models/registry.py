@@ -86,6 +86,19 @@ class ModelSpec:
             return False
         return self.architecture != "amdim" or self.tap == "layer_list_9"
 
+    def function(self) -> dict[str, Any]:
+        """What, beside the weights, decides the output for an image, as plain data for keys."""
+        return {
+            "architecture": self.architecture,
+            "arguments": [list(pair) for pair in self.arguments],
+            "tap": self.tap,
+            "head": self.head,
+            "grid_stride": self.grid_stride,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "folded": self.folded,
+        }
+
     def with_arguments(self, **changes: Argument) -> "ModelSpec":
         """The same row with other arguments of the architecture, e.g. stem_pool="same"."""
         arguments = dict(self.arguments)

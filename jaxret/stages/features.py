@@ -50,6 +50,7 @@ class Features:
         how = extraction(identity, dataset, settings)
         pass_ = _recalibration(identity, how, settings)
         origin = {
+            "network": identity.spec.function(),
             "weights": identity.digest,
             "recalibration": pass_.key(dataset.database) if pass_ else "none",
         }
@@ -82,8 +83,9 @@ class Features:
         """Photographs of the recalibration pass where it is still to be made."""
         if self.recalibration is None:
             return 0
-        database = self.dataset.database
-        path, _ = stored_statistics(self.identity.digest, database, self.recalibration, store)
+        database, identity = self.dataset.database, self.identity
+        weights = identity.spec, identity.digest
+        path, _ = stored_statistics(*weights, database, self.recalibration, store)
         return 0 if path.exists() else len(database)
 
     def make(
