@@ -3,6 +3,7 @@
     python -m jaxret.main --model=simclr4x --dataset=roxford5k
     python -m jaxret.main --suite=table1 --dry_run
     python -m jaxret.main --dataset=FOLDER --query=photo.jpg
+    python -m jaxret.main --checkpoint=mine=WORKDIR --model=mine,resnet50+mine
 
 Comma-separated --model, --dataset and --pca_dim run every combination.
 """
@@ -10,12 +11,11 @@ Comma-separated --model, --dataset and --pca_dim run every combination.
 import functools
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from absl import app, flags
 
-from jaxret import command
+from jaxret import checkpoints, command
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
 
@@ -54,11 +54,8 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     }
     fixed["ranking"] = tuple(fixed["ranking"])
     fixed["scales"] = tuple(_number(text, "scales") for text in fixed["scales"])
-    models: list[str] = _value(values, "model")
-    if fixed["checkpoint"] and len(models) > 1:
-        raise UserError(f"--checkpoint is one encoder, --model={','.join(models)} names several.")
-    if fixed["checkpoint"] and not values["model"].present:
-        models = [Path(fixed["checkpoint"]).name.split(".")[0]]
+    said: list[str] = _value(values, "model")
+    models = checkpoints.models(fixed["checkpoint"], said, bool(values["model"].present))
     swept = itertools.product(models, *(_value(values, name) or [None] for name in _SWEPT[1:]))
     return [
         Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim))

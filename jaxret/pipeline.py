@@ -13,7 +13,7 @@ from jaxret.ranking.diffusion import DiffusionSettings
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages.features import Features
-from jaxret.stages.members import model_row
+from jaxret.stages.members import model_row, origin_note
 from jaxret.stages.outcomes import DEPTH, SCORED, Outcome, Outcomes, Top
 from jaxret.stages.whitened import Whitened, database_of, whiten
 from jaxret.stages.workshop import Workshop
@@ -50,7 +50,8 @@ def evaluate(settings: Settings, shop: Workshop) -> Evaluation:
     dataset = shop.dataset(settings.dataset, settings)
     features = [shop.features(name, settings.dataset, settings) for name in settings.members]
     found = Evaluation(settings, dataset, [model_row(f.identity, settings) for f in features])
-    found.notes += [note for one in features if (note := _without_batch_norm(one))]
+    notes = [note for f in features for note in (origin_note(f.identity), _without_batch_norm(f))]
+    found.notes += [note for note in dict.fromkeys(notes) if note]
     outcomes = Outcomes.of(features, settings, ranking_settings(settings), shop)
 
     missing = [ranking for ranking in settings.ranking if outcomes.read(ranking) is None]
@@ -75,7 +76,7 @@ def _without_batch_norm(features: Features) -> str:
     spec = features.identity.spec
     if features.settings.bn_recalibration == "none" or spec.has_batch_norm:
         return ""
-    return f"{spec.name} has no batch norm before its map: nothing to recalibrate."
+    return f"{features.identity.name} has no batch norm before its map: nothing to recalibrate."
 
 
 # Ranked lists -> figures

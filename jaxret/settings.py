@@ -6,7 +6,7 @@ The digest covers what can change a figure and leaves out where things lie and h
 from dataclasses import dataclass
 from typing import Any
 
-from jaxret import defaults
+from jaxret import checkpoints, defaults
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 from jaxret.options import Options, option
@@ -41,11 +41,15 @@ class Settings(Options):
         ("converted", "random"),
     )
     checkpoint: str | None = option(
-        None, "A checkpoint of your own, read as --arch; --model then only names it."
+        None,
+        "An encoder of your own: a PyTorch file (read as --arch), a folder of converted weights "
+        "or the workdir of a training; --model then only names it. With names, "
+        "mine=WORKDIR,other=FILE, it may be several, and --model uses the names like any other: "
+        "mine,resnet50+mine.",
     )
     arch: str = option(
         "resnet50",
-        "Architecture of --checkpoint.",
+        "Architecture of the files in --checkpoint.",
         ("resnet18", "resnet34", "resnet50", "resnet101"),
     )
     width: int | None = option(None, "Width multiplier of --arch (unset: as its first layer says).")
@@ -175,13 +179,31 @@ class Settings(Options):
             )
         if not self.scales or not all(scale > 0 for scale in self.scales):
             raise UserError(f"--scales={self.scales} must be numbers above 0, such as 1,0.71,0.5.")
-        if self.checkpoint and "+" in self.model:
-            raise UserError(
-                f"--checkpoint={self.checkpoint} is one encoder, --model={self.model} is several: "
-                "give --model one name for it."
-            )
+        self._check_checkpoint()
         if isinstance(self.pca_dim, str) and self.pca_dim != TRUE_DIM:
             raise UserError(f"--pca_dim={self.pca_dim} must be a whole number or '{TRUE_DIM}'.")
+
+    def _check_checkpoint(self) -> None:
+        if not self.checkpoint:
+            return
+        if checkpoints.named(self.checkpoint) is None and "+" in self.model:
+            raise UserError(
+                f"--checkpoint={self.checkpoint} is one encoder, --model={self.model} is several: "
+                "give --model one name for it, or name it in an ensemble's members by "
+                f"--checkpoint=NAME={self.checkpoint}."
+            )
+        if self.weights == "random":
+            raise UserError(
+                f"--checkpoint={self.checkpoint} brings weights of its own, and --weights=random "
+                "gives random ones to every encoder: leave out one of the two."
+            )
+
+    @property
+    def checkpoints(self) -> dict[str, str]:
+        """Where the encoders of one's own lie, by what `model` calls them."""
+        if not self.checkpoint:
+            return {}
+        return checkpoints.named(self.checkpoint) or {self.model: self.checkpoint}
 
     @property
     def members(self) -> tuple[str, ...]:

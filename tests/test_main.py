@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -128,6 +129,8 @@ def test_an_unwritable_workdir_is_refused(folder, tmp_path):
         (["--suite=table9"], ["Unknown suite 'table9'. Nearest: table"]),
         (["--model=resnet50+nothing"], ["resnet50+nothing: Unknown model 'nothing'"]),
         (["--checkpoint=x.pth", "--model=a,b"], ["--checkpoint is one encoder"]),
+        (["--checkpoint=mine=x.pth", "--model=a"], ["gives mine, which --model=a does not use"]),
+        (["--checkpoint=a=x", "--suite=table1"], ["say which to run, such as --model=resnet50,a"]),
         (["--pca_dim=many"], ["--pca_dim=many must be a whole number"]),
         (["--box=1,2,3,4"], ["--box is the part of a --query"]),
         (["--query=absent.jpg", "--dataset=."], ["absent.jpg"]),
@@ -159,7 +162,7 @@ def test_a_search_prints_names_with_their_likeness(folder, tmp_path):
     assert "   1   1.000  3.png" in process.stdout
 
 
-def test_a_checkpoint_of_ones_own_is_named_and_what_was_dropped_is_said(folder, tmp_path):
+def test_checkpoints_of_ones_own_are_named_and_what_was_dropped_is_said(folder, tmp_path):
     import torch
     import twins
 
@@ -169,10 +172,15 @@ def test_a_checkpoint_of_ones_own_is_named_and_what_was_dropped_is_said(folder, 
     state = {f"module.encoder_q.{name}": value for name, value in twin.state_dict().items()}
     state["module.queue"] = torch.zeros(128, 16)
     torch.save({"state_dict": state}, tmp_path / "mine.pth.tar")
+    shutil.copytree("weights/efficientnet-lite0", tmp_path / "run" / "encoder")  # a training's
+    own = f"mine={tmp_path / 'mine.pth.tar'},learnt={tmp_path / 'run'}"
     arguments = [f"--dataset={folder}", f"--workdir={tmp_path / 'work'}", "--image_size=64"]
     arguments += ["--ranking=G", "--pca_dim=true", "--arch=resnet18"]
-    done = run(f"--checkpoint={tmp_path / 'mine.pth.tar'}", *arguments)
+    done = run(f"--checkpoint={own}", *arguments)
     assert done.returncode == 0, done.stderr
     assert "arrays used" in done.stderr and "module.queue" in done.stderr
     written = json.loads((tmp_path / "work" / "results.json").read_text())
-    assert {figure["model"] for figure in written["figures"]} == {"mine"}
+    assert {figure["model"] for figure in written["figures"]} == {"mine", "learnt"}
+    assert f"learnt: efficientnet-lite0, efficientnet-lite0-57934424.pth, from {tmp_path}" in (
+        done.stdout
+    )

@@ -30,7 +30,8 @@ class Results:
       title: a short name of the run; made from models and datasets where empty.
       suite: "table1", "table2", "table3" or "paper" where the run followed the paper's tables.
       settings: the settings by name.
-      models: one dict a model: name, parameters, source, sha256, licence, digest.
+      models: one dict a model: name, parameters, source, sha256, licence, digest; one that is no
+        row of the registry has its checkpoint and network besides.
       datasets: one dict a dataset: name, version, database and queries (counts), skipped (names of
         photographs that could not be read), notes, and optionally query_names.
       figures: see the module's text.

@@ -90,7 +90,7 @@ def describe(plan: Plan, shop: Workshop, every: Sequence[Settings]) -> str:
 def _waiting(plan: Plan, every: Sequence[Settings], costs: _Costs) -> list[Stage]:
     """What is to be described once weights and photographs are here, by the published counts."""
     planned = {(f.identity.name, f.settings.dataset) for f in plan.features}
-    wanted = {(m, s.dataset): s for s in every for m in s.members if not s.checkpoint}
+    wanted = {(m, s.dataset): s for s in every for m in s.members if m not in s.checkpoints}
     stages = []
     for (member, dataset), settings in wanted.items():
         row = published.BENCHMARKS.get(dataset)

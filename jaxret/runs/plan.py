@@ -48,8 +48,7 @@ def make(every: Sequence[Settings], shop: Workshop, demand: bool = True) -> Plan
       UserError: a name is unknown, or nothing at all can run.
     """
     plan = Plan()
-    for settings in every:
-        check_names(settings)
+    check_names(every)
     absent = _absent_datasets(every, shop, plan, demand)
     absent |= _absent_members(every, shop, plan, demand)
     for settings in every:
@@ -111,7 +110,7 @@ def _absent_members(
         try:
             shop.encoders.identity(member, settings)
         except UserError as error:
-            if settings.checkpoint or (demand and len(every) == 1):
+            if member in settings.checkpoints or (demand and len(every) == 1):
                 raise
             plan.gaps.append({"model": member, "reason": str(error)})
             plan.missing.append(str(error))

@@ -25,7 +25,7 @@ from jaxret.report.write import write_report
 from jaxret.runs.suite import dataset_row, environment
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages.features import Features, concatenate
-from jaxret.stages.members import check_names, model_row
+from jaxret.stages.members import check_names, model_row, origin_note
 from jaxret.stages.whitened import database_of, whitening
 from jaxret.stages.workshop import INCOMPLETE, Workshop, workdir_of
 
@@ -75,7 +75,7 @@ def search(
     """
     start = time.perf_counter()
     asked = query_split(query, box)
-    check_names(settings)
+    check_names([settings])
     settings = replace(settings, dfs="inductive")
     shop = Workshop(Store(workdir_of(settings)))
     dataset = shop.dataset(settings.dataset, settings)
@@ -95,7 +95,11 @@ def search(
         _searched(dataset, asked, described[0]),
         [model_row(one.identity, settings) for one in features],
         skipped=list(described[0].skipped),
-        notes=[_what_was_made(described, shop), *notes],
+        notes=[
+            *filter(None, (origin_note(one.identity) for one in features)),
+            _what_was_made(described, shop),
+            *notes,
+        ],
     )
     results = _results(found, shop)
     results.timings["all"] = time.perf_counter() - start

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxret import checkpoints
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 from jaxret.report import paper
@@ -131,7 +132,15 @@ def _check_datasets(name: str, suite: Suite, asked: Sequence[str]) -> None:
 
 
 def _check_checkpoint(base: Settings, chosen: Mapping[str, Sequence[Any]]) -> None:
-    if base.checkpoint and len(chosen.get("model", ())) != 1:
+    if not base.checkpoint:
+        return
+    if own := checkpoints.named(base.checkpoint):
+        if "model" not in chosen:
+            raise UserError(
+                f"--checkpoint={base.checkpoint} names encoders for --model, and a suite has "
+                f"models of its own: say which to run, such as --model=resnet50,{next(iter(own))}."
+            )
+    elif len(chosen.get("model", ())) != 1:
         raise UserError(
             f"--checkpoint={base.checkpoint} is one encoder, a suite is many: name it with "
             "--model=NAME to run the suite's datasets with it alone."

