@@ -13,7 +13,7 @@ from jaxret.models.registry import ModelSpec, get
 from jaxret.models.weights import Provenance
 
 TRAINED = "encoder"  # the folder of a training's workdir that holds what was learnt
-_RUN = "run.json"  # what a training writes first
+RUN = "run.json"  # what a training writes first
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _weights_in(place: Path) -> Path:
     if not place.is_dir():
         what = "is no folder" if place.exists() else "is not there"
         raise UserError(f"{place} {what}: give a folder of converted weights or a training's.")
-    if (place / TRAINED).is_dir() or (place / _RUN).is_file():
+    if (place / TRAINED).is_dir() or (place / RUN).is_file():
         raise UserError(
             f"The training in {place} has not finished: {place / TRAINED} holds no "
             f"{locations.PROVENANCE} yet; let it end, or start it again to go on."

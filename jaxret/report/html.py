@@ -25,7 +25,7 @@ def page(results: Results, sheets: Sequence[Sheet] = ()) -> str:
     """The whole report.html."""
     shown, made = _within_limit(sheets), tables(results)
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             results=results,
@@ -48,7 +48,7 @@ def page(results: Results, sheets: Sequence[Sheet] = ()) -> str:
 
 def fragment(results: Results) -> str:
     """The tables with their own style, for a notebook's cell."""
-    template = _environment().get_template("fragment.html.j2")
+    template = environment().get_template("fragment.html.j2")
     return template.render(
         title=one_line(results.name()), tables=tables(results) or headlines(results)
     )
@@ -62,7 +62,7 @@ def difference_class(cell: Cell) -> str:
     return f"{'above' if cell.difference > 0 else 'below'}-{step}" if step else "level"
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jaxret.report"),
         autoescape=True,

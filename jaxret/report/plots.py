@@ -49,6 +49,7 @@ class Plot:
 
     svg: str
     description: str
+    png: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,8 @@ def versus(title: str, names: tuple[str, str], values: Sequence[tuple[float, flo
 def training_curve(
     title: str, steps: Sequence[float], series: Sequence[tuple[str, Sequence[float]]], ylabel: str
 ) -> Plot:
-    """Lines over training steps, axes as the values ask for."""
-    with _panel(title, 2.8) as (axes, plot):
+    """Lines over training steps, axes as the values ask for; as a picture file, too."""
+    with _panel(title, 2.8, png=True) as (axes, plot):
         for place, (name, values) in enumerate(series):
             axes.plot(steps, values, color=_colour(place), linewidth=1.5, label=_short(name))
         axes.set_xlabel("step")
@@ -228,7 +229,7 @@ def _short(name: str, longest: int = 30) -> str:
 
 
 @contextlib.contextmanager
-def _panel(title: str, height: float) -> Iterator[tuple[Any, Any]]:
+def _panel(title: str, height: float, png: bool = False) -> Iterator[tuple[Any, Any]]:
     """Axes to draw in, and a function that gives the finished Plot once they are drawn."""
     import matplotlib
 
@@ -241,13 +242,18 @@ def _panel(title: str, height: float) -> Iterator[tuple[Any, Any]]:
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         axes.set_title(_short(title, 48), pad=9)
-        written = io.StringIO()
+        written, picture = io.StringIO(), io.BytesIO()
 
-        yield axes, lambda words: Plot(_themed(written.getvalue(), words), words)
+        yield (
+            axes,
+            lambda words: Plot(_themed(written.getvalue(), words), words, picture.getvalue()),
+        )
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         with warnings.catch_warnings():  # the page's font may well have the glyph
             warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
             figure.savefig(written, format="svg", transparent=True, metadata=metadata)
+            if png:
+                figure.savefig(picture, format="png", dpi=200, facecolor=PAGE)
 
 
 def _themed(svg: str, description: str) -> str:

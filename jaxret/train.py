@@ -1,0 +1,57 @@
+"""Command line: learn an encoder from photographs, and judge it on those it never saw.
+
+    python -m jaxret.train --dataset=FOLDER --model=resnet50 --init=random --workdir=learnt
+    python -m jaxret.train --dataset=FOLDER --loss=ap --workdir=learnt_ap
+    python -m jaxret.main --checkpoint=learnt --dataset=FOLDER
+
+A run that was stopped goes on when the same command is given again.
+"""
+
+import sys
+from typing import Any
+
+from absl import app, flags
+
+from jaxret import command
+from jaxret.training.settings import TrainSettings
+
+command.define_common_flags()
+command.define_flags(TrainSettings)
+flags.adopt_module_key_flags(command)  # so that --help shows them
+
+
+def settings_from_flags(values: flags.FlagValues) -> TrainSettings:
+    given: dict[str, Any] = {o.name: values[o.name].value for o, _ in TrainSettings.options()}
+    return TrainSettings(**given)
+
+
+def _tell(line: str) -> None:
+    print(f"jaxret: {line}", file=sys.stderr, flush=True)
+
+
+def _learn(values: flags.FlagValues) -> None:
+    settings = settings_from_flags(values)
+    command.start(values, agree_on_sigterm=True)  # to save the state of one step
+    from jaxret import parallel  # late: they import JAX, and --help must be fast
+    from jaxret.training.loop import train
+    from jaxret.training.report import evaluation_command
+
+    trained = train(settings, _tell)
+    if not parallel.is_first():
+        return
+    retrieval = trained.curves.retrieval
+    if retrieval:
+        print("mAP in percent on the held-out part, before and after:")
+        before, after = retrieval[0], retrieval[-1]
+        for protocol in (name for name in before if name != "step"):
+            print(f"{protocol:>8} {100 * before[protocol]:6.2f} {100 * after[protocol]:6.2f}")
+    print(f"Report: {trained.workdir / 'report.html'}")
+    print(f"To judge it: {evaluation_command(trained.workdir)}")
+
+
+def main(argv: list[str]) -> None:
+    command.run(argv, _learn)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,115 @@
+"""The state of a training run on disk, by Orbax: whole checkpoints only, the newest few kept."""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from jaxret.artifacts import WorkdirError, write_json
+from jaxret.errors import UserError
+from jaxret.models.own import RUN
+
+State = Any
+KEPT = 2
+
+
+class Checkpoints:
+    """Checkpoints below one folder, by step."""
+
+    def __init__(self, folder: Path) -> None:
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=KEPT, cleanup_tmp_directories=True, enable_async_checkpointing=False
+        )
+        with _said_of(folder):
+            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        self._folder = folder
+
+    def latest(self) -> int | None:
+        """The step of the newest one."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: State) -> None:
+        """Writes the state after `step` steps, unless it is there.
+
+        Raises:
+            WorkdirError: The disk does not take it; earlier checkpoints stay.
+        """
+        if step != self.latest():
+            with _said_of(self._folder):
+                self._manager.save(step, args=ocp.args.StandardSave(state))
+
+    def restore(self, like: State) -> State:
+        """The newest state, every array placed as its counterpart in `like`.
+
+        Raises:
+            UserError: It cannot be read.
+        """
+        described = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        step = self.latest()
+        try:
+            return self._manager.restore(step, args=ocp.args.StandardRestore(described))
+        except Exception as error:  # Orbax and TensorStore raise errors of many kinds
+            reason = str(error).strip().split("\n")[0][:200]
+            raise UserError(
+                f"The checkpoint of step {step} in {self._folder} cannot be read ({reason}); "
+                "remove that folder and start again from the one before."
+            ) from error
+
+    def preempted(self, step: int) -> bool:
+        """Whether the processes of this run agreed to stop at this step; asked by all of them."""
+        return self._manager.reached_preemption(step)
+
+    def close(self) -> None:
+        self._manager.close()
+
+
+@contextmanager
+def _said_of(folder: Path) -> Iterator[None]:
+    """The errors of the disk as one sentence."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # TensorStore's errors of the disk are ValueErrors
+        reason = str(error).strip().split("\n")[0][:200]
+        raise WorkdirError(
+            f"{folder} does not take a checkpoint ({reason}): free some space or choose another "
+            "--workdir and start again; earlier checkpoints are kept."
+        ) from error
+
+
+def check_same_run(workdir: Path, key: dict[str, Any]) -> None:
+    """Writes down what makes this run, or raises UserError if another one lies in the workdir."""
+    path = workdir / RUN
+    if not path.exists():
+        write_json(path, key)
+        return
+    there = json.loads(path.read_text("utf-8"))
+    changed = [name for name in {**there, **key} if there.get(name) != key.get(name)]
+    if changed:
+        name = changed[0]
+        raise UserError(
+            f"{workdir} holds another training run ({name} is {there.get(name)} there and "
+            f"{key.get(name)} here): choose another --workdir."
+        )
+
+
+@contextmanager
+def alone_in(workdir: Path) -> Iterator[None]:
+    """Keeps a second run out of the workdir; the lock ends with the process, however it ends.
+
+    Raises:
+        UserError: Another run is at work there.
+    """
+    with (workdir / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"Another training run is at work in {workdir}: wait for it, or choose another "
+                "--workdir."
+            ) from error
+        yield

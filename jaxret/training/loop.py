@@ -1,0 +1,346 @@
+"""A training run from photographs to an encoder: read `train` from top to bottom."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxret import data, parallel
+from jaxret.artifacts import Store
+from jaxret.data.dataset import Dataset
+from jaxret.errors import UserError
+from jaxret.models import saving
+from jaxret.models.encoder import Encoder
+from jaxret.models.locations import cache_dir
+from jaxret.models.own import TRAINED
+from jaxret.training import optimizers, sampling
+from jaxret.training.beginning import starting_encoder
+from jaxret.training.checkpoints import Checkpoints, alone_in, check_same_run
+from jaxret.training.collection import (
+    NO_INSTANCE,
+    Collection,
+    check_enough,
+    held_out_dataset,
+    write_dataset,
+)
+from jaxret.training.curves import Curves, main_protocol
+from jaxret.training.photographs import Photographs, stored
+from jaxret.training.report import write_report
+from jaxret.training.settings import TrainSettings
+from jaxret.training.step import initial_state, make_step
+from jaxret.training.validation import Validation
+
+HELD_OUT = "held_out"  # the folder of a workdir that holds what was never learnt from
+LARGEST_QUEUE = 65_536  # He et al., CVPR 2020
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run made.
+
+    Attributes:
+        workdir: Everything lies here; the learnt encoder in `encoder/`.
+        curves: Loss and retrieval.
+    """
+
+    workdir: Path
+    curves: Curves
+
+
+def train(settings: TrainSettings, tell: Tell = lambda line: None) -> Trained:
+    """Learns an encoder from photographs, or goes on with a run that was stopped.
+
+    Raises:
+        UserError: What the user can put right; nothing is written where it can be known before.
+        SystemExit: The process was told to end (SIGTERM): the state is saved.
+    """
+    settings = settings.resolved()
+    mesh = parallel.global_mesh()
+    _check_devices(settings, mesh.size)
+    encoder = starting_encoder(settings)
+    dataset = data.load(settings.dataset, settings.data_dir, require_ground_truth=False)
+    lesson = Lesson.of(dataset, settings)
+    workdir = workdir_of(settings)
+    workdir.mkdir(parents=True, exist_ok=True)
+    with alone_in(workdir) if parallel.is_first() else _nothing():
+        check_same_run(workdir, _key(settings, encoder, lesson))
+        if lesson.held_out is not None and parallel.is_first():
+            write_dataset(lesson.held_out, workdir / HELD_OUT)
+        return _Run(settings, encoder, lesson, workdir, mesh, tell).all()
+
+
+def workdir_of(settings: TrainSettings) -> Path:
+    if settings.workdir:
+        return Path(settings.workdir).expanduser()
+    return cache_dir() / "training" / settings.digest()[:20]
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _check_devices(settings: TrainSettings, devices: int) -> None:
+    if settings.batch_size % devices:
+        near = parallel.round_up(settings.batch_size, devices)
+        raise UserError(
+            f"--batch_size={settings.batch_size} cannot be dealt out evenly over {devices} "
+            f"devices: give a multiple, such as {near}."
+        )
+
+
+def _key(settings: TrainSettings, encoder: Encoder, lesson: "Lesson") -> dict[str, Any]:
+    """What makes a run, by content where there is some."""
+    return {
+        **settings.key(),
+        "initial_weights": encoder.digest(),
+        "photographs": lesson.collection.photographs.fingerprint(),
+    }
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learnt from, and what is kept back.
+
+    Attributes:
+        learnt: Positions in the collection.
+        held_out: As a dataset of its own; None where nothing is held out.
+    """
+
+    collection: Collection
+    learnt: np.ndarray
+    held_out: Dataset | None
+
+    @classmethod
+    def of(cls, dataset: Dataset, settings: TrainSettings) -> "Lesson":
+        collection = Collection.of(dataset)
+        if settings.loss == "ap" and (collection.instance == NO_INSTANCE).all():
+            raise UserError(
+                f"--loss=ap needs to know which photographs show the same instance, and "
+                f"{dataset.name} has no ground truth: make one with "
+                "`python tools/make_ground_truth.py --folder=FOLDER`, or learn with --loss=simclr."
+            )
+        back = collection.held_out(settings.held_out, settings.seed)
+        held_out = held_out_dataset(collection, back, settings.seed) if back.any() else None
+        usable = ~back & ~(collection.junk & (settings.loss == "ap"))
+        check_enough(collection, ~usable, held_out, settings.batch_size)
+        return cls(collection, np.flatnonzero(usable), held_out)
+
+
+class _Run:
+    """One run at work."""
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        encoder: Encoder,
+        lesson: Lesson,
+        workdir: Path,
+        mesh: jax.sharding.Mesh,
+        tell: Tell,
+    ) -> None:
+        self._settings, self._encoder, self._lesson = settings, encoder, lesson
+        self._workdir, self._mesh, self._tell = workdir, mesh, tell
+        self._photographs = self._read_photographs()
+        self._instance = lesson.collection.instance[self._photographs.ids]
+        self._sampler = self._make_sampler()
+        self._validation = self._make_validation()
+        self._checkpoints = Checkpoints(workdir / "checkpoints")
+        self._rate = optimizers.learning_rate(settings)
+        self._curves = Curves()
+        self._stopping = False
+
+    def all(self) -> Trained:
+        """To the end, from the newest checkpoint where there is one."""
+        settings = self._settings
+        state, begun = self._first_state()
+        if begun == settings.steps and (self._workdir / TRAINED).is_dir():
+            self._tell(f"{self._workdir} has finished its {settings.steps} steps already.")
+            return Trained(self._workdir, self._curves)
+        with self._told_to_stop(), self._bar(begun) as bar:
+            if not begun:
+                self._measure(0, state)
+            for step, new, metrics, seconds in self._steps(state, begun):
+                state = new
+                self._record(step, metrics, seconds, bar)
+                if step % settings.validate_every == 0 or step == settings.steps:
+                    self._measure(step, state)
+                if step % settings.checkpoint_every == 0 or step == settings.steps:
+                    self._save(step, state)
+                if self._must_stop(step):
+                    self._save(step, state)
+                    raise SystemExit(128 + signal.SIGTERM)
+        self._finish(state)
+        return Trained(self._workdir, self._curves)
+
+    # Before the first step
+
+    def _read_photographs(self) -> Photographs:
+        lesson, settings = self._lesson, self._settings
+        assert settings.stored_size is not None
+        photographs = stored(
+            lesson.collection.photographs,
+            lesson.learnt,
+            settings.stored_size,
+            Store(self._workdir),
+            settings.workers,
+            lesson.collection.dataset.on_bad_image,
+        )
+        for name, reason in photographs.skipped:
+            self._tell(f"Left out: {reason or name}")
+        return photographs
+
+    def _make_sampler(self) -> sampling.Sampler:
+        settings, count = self._settings, len(self._photographs.ids)
+        if settings.loss == "ap":
+            parts = settings.ap_group, settings.batch_size, settings.seed
+            sampler = sampling.grouped(self._instance, *parts)
+        else:
+            sampler = sampling.shuffled(count, settings.batch_size, settings.seed)
+        if not sampler.batches_an_epoch:
+            raise UserError(
+                f"{count} photographs that can be learnt from fill no --batch_size="
+                f"{settings.batch_size}: give a smaller one."
+            )
+        return sampler
+
+    def _make_validation(self) -> Validation | None:
+        held_out, settings = self._lesson.held_out, self._settings
+        if held_out is None:
+            return None
+        return Validation(held_out, settings.validation_size, settings.workers)
+
+    def _first_state(self) -> tuple[Any, int]:
+        settings = self._settings
+        queue = settings.queue_size or min(
+            self._sampler.batches_an_epoch * settings.batch_size,
+            LARGEST_QUEUE // settings.batch_size * settings.batch_size,
+        )
+        state = parallel.replicated(initial_state(self._encoder, settings, queue), self._mesh)
+        begun = self._checkpoints.latest() or 0
+        if begun:
+            state = self._checkpoints.restore(state)
+            self._curves = Curves.read(self._workdir, begun)
+            self._tell(f"Going on after step {begun} of {settings.steps}.")
+        return state, begun
+
+    # Steps
+
+    def _steps(self, state: Any, begun: int) -> Iterator[tuple[int, Any, dict[str, float], float]]:
+        """Each step's number, state, metrics and seconds."""
+        step_of = make_step(self._encoder.spec, self._settings)
+        for step in range(begun, self._settings.steps):
+            started = time.perf_counter()
+            state, metrics = step_of(state, *self._batch(step))
+            numbers = {name: float(value) for name, value in metrics.items()}
+            yield step + 1, state, numbers, time.perf_counter() - started
+
+    def _batch(self, step: int) -> tuple[Any, ...]:
+        epoch, positions = self._sampler.batch(step)
+        labels = sampling.labels(self._instance, positions)
+        share = len(positions) // jax.process_count()
+        mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+        rows = (
+            self._photographs.pixels[positions[mine]],
+            self._photographs.ids[positions[mine]].astype(np.int32),
+            labels[mine],
+        )
+        return *(parallel.rows_of_all(one, self._mesh) for one in rows), np.int32(epoch)
+
+    def _record(self, step: int, metrics: dict[str, float], seconds: float, bar: Any) -> None:
+        if not math.isfinite(metrics["loss"]):
+            raise UserError(
+                f"The loss of step {step} is {metrics['loss']}: start again in another --workdir "
+                "with a lower --learning_rate, a longer --warmup_steps or --clip_norm=1"
+                f"{_and_in_float32(self._settings)}. The last checkpoint is of step "
+                f"{self._checkpoints.latest() or 0}."
+            )
+        rate = float(self._rate((step - 1) // self._settings.accumulate))
+        row = {"step": step, **metrics, "learning_rate": rate, "steps_per_second": 1 / seconds}
+        self._curves.losses.append(row)
+        bar.update()
+        bar.set_postfix_str(f"loss {metrics['loss']:.4f}, rate {rate:.2e}{self._last_map()}")
+
+    def _last_map(self) -> str:
+        if not self._curves.retrieval:
+            return ""
+        protocol = main_protocol(self._curves)
+        return f", mAP {protocol} {100 * self._curves.retrieval[-1][protocol]:.1f}"
+
+    def _measure(self, step: int, state: Any) -> None:
+        """MAP of the encoder as it is now, on every process alike."""
+        if self._validation is None or self._curves.measured_at(step):
+            return
+        found = self._validation.measure(self._learnt(state))
+        self._curves.retrieval.append({"step": step, **found})
+
+    def _learnt(self, state: Any) -> Encoder:
+        state = jax.device_get(state)
+        variables = {"params": state["params"]["encoder"], "batch_stats": state["batch_stats"]}
+        return replace(self._encoder, variables=jax.tree.map(jax.numpy.asarray, variables))
+
+    # Stopping, keeping
+
+    def _save(self, step: int, state: Any) -> None:
+        if parallel.is_first():
+            self._curves.write(self._workdir)  # first: never behind the checkpoint
+        self._checkpoints.save(step, state)
+
+    def _must_stop(self, step: int) -> bool:
+        return self._checkpoints.preempted(step) if parallel.several() else self._stopping
+
+    @contextmanager
+    def _told_to_stop(self) -> Iterator[None]:
+        """SIGTERM ends the run after the step at hand. Several processes let JAX agree on one."""
+
+        def stop(signum: int, frame: Any) -> None:
+            self._stopping = True
+
+        if parallel.several():
+            yield
+            return
+        before = signal.signal(signal.SIGTERM, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _bar(self, begun: int) -> Any:
+        return tqdm(
+            total=self._settings.steps,
+            initial=begun,
+            unit="step",
+            desc=f"learning{parallel.host_name()}",
+            mininterval=1,
+            leave=False,
+        )
+
+    def _finish(self, state: Any) -> None:
+        """The encoder in the form of converted weights, and the report."""
+        self._checkpoints.close()
+        if not parallel.is_first():
+            return
+        settings, learnt = self._settings, self._learnt(state)
+        source = (
+            f"learnt with --loss={settings.loss} in {settings.steps} steps on "
+            f"{self._lesson.collection.dataset.name} from {_origin(settings)} weights"
+        )
+        saving.save(learnt, self._workdir / TRAINED, source, self._encoder.digest())
+        write_report(self._workdir, settings, self._curves, self._sampler.batches_an_epoch)
+
+
+def _and_in_float32(settings: TrainSettings) -> str:
+    return "" if settings.dtype == "float32" else ", or with --dtype=float32"
+
+
+def _origin(settings: TrainSettings) -> str:
+    return settings.init if settings.init in ("converted", "random") else Path(settings.init).name
