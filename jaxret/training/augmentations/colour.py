@@ -32,14 +32,10 @@ def draw_jitter(
     key: jax.Array, brightness: float, contrast: float, saturation: float, hue: float
 ) -> Jitter:
     """Draws factors from 1 - strength (0 at least) to 1 + strength, a turn, and an order."""
-    factors_key, hue_key, order_key = jax.random.split(key, 3)
+    factors, turn, order = jnp.split(jax.random.uniform(key, (4 + _OPERATIONS,)), (3, 4))
     strengths = jnp.array([brightness, contrast, saturation])
     low, high = jnp.maximum(1 - strengths, 0), 1 + strengths
-    return Jitter(
-        jax.random.uniform(factors_key, (3,), minval=low, maxval=high),
-        jax.random.uniform(hue_key, minval=-hue, maxval=hue),
-        jax.random.permutation(order_key, _OPERATIONS),
-    )
+    return Jitter(low + (high - low) * factors, hue * (2 * turn[0] - 1), jnp.argsort(order))
 
 
 def apply_jitter(planes: jax.Array, jitter: Jitter) -> jax.Array:

@@ -35,17 +35,18 @@ def draw_box(
     Returns:
         int32 [4]: top, left, height, width.
     """
-    area_key, ratio_key, corner_key = jax.random.split(key, 3)
-    low, high = (height * width * share for share in area)
-    areas = jax.random.uniform(area_key, (_TRIES,), minval=low, maxval=high)
+    # One call for all of them: every call takes a good part of a second to compile.
+    drawn = jax.random.uniform(key, (2 * _TRIES + 2,))
+    areas, ratios, corner = jnp.split(drawn, (_TRIES, 2 * _TRIES))
+    areas = height * width * (area[0] + (area[1] - area[0]) * areas)
     low, high = (math.log(bound) for bound in ratio)
-    ratios = jnp.exp(jax.random.uniform(ratio_key, (_TRIES,), minval=low, maxval=high))
+    ratios = jnp.exp(low + (high - low) * ratios)
     sides = jnp.stack([jnp.sqrt(areas / ratios), jnp.sqrt(areas * ratios)], axis=1)
     sides = jnp.round(sides).astype(jnp.int32)
     whole = jnp.array([height, width])
     fits = jnp.all((sides > 0) & (sides <= whole[None]), axis=1)
     sides = sides[jnp.argmax(fits)]  # the first that fits
-    corner = jax.random.randint(corner_key, (2,), 0, jnp.maximum(whole - sides + 1, 1))
+    corner = jnp.floor(corner * (whole - sides + 1)).astype(jnp.int32)
     box = jnp.concatenate([corner, sides])
     return jnp.where(jnp.any(fits), box, jnp.array(_box_in_the_middle(height, width, ratio)))
 
