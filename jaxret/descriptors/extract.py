@@ -240,6 +240,7 @@ class _Describe:
         )
 
 
+# Nothing is donated: no float32 (B, C) fits the memory of uint8 images, and the variables stay.
 @functools.partial(jax.jit, static_argnames=("spec", "dtype", "levels", "include_global"))
 def _rmac_of_images(
     variables: Any, images: jax.Array, *, spec: Any, dtype: Any, levels: int, include_global: bool

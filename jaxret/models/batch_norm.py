@@ -49,7 +49,8 @@ def recalibrate(
     _check(encoder, momentum)
     if not encoder.spec.has_batch_norm:
         return encoder
-    stats, seen, size = encoder.variables["batch_stats"], 0, 0
+    params, seen, size = encoder.variables["params"], 0, 0
+    running = jax.tree.map(jnp.copy, encoder.variables["batch_stats"])  # each step overwrites them
     for batch in batches:
         images, mask = batch if isinstance(batch, tuple) else (batch, np.ones(len(batch), bool))
         check_images(images)
@@ -57,35 +58,42 @@ def recalibrate(
             continue
         size = max(size, len(images))
         images, mask = _padded(np.asarray(images), size), _padded(np.asarray(mask), size)
-        seen += 1
-        rate = 1 / seen if momentum is None else momentum
-        variables = {"params": encoder.variables["params"], "batch_stats": stats}
-        stats = step(encoder.spec, variables, place(images), place(mask), np.float32(rate))
-    if seen == 0:
+        rate = 1 / (seen + 1) if momentum is None else momentum
+        running, counts = step(
+            encoder.spec, params, running, place(images), place(mask), np.float32(rate)
+        )
+        if momentum is None or not seen:  # else nobody asks, and nobody waits for the devices
+            seen += bool(counts)
+    if not seen:
         raise UserError("Recalibration needs at least one image, but the batches held none.")
-    return replace(encoder, variables={**encoder.variables, "batch_stats": stats})
+    return replace(encoder, variables={**encoder.variables, "batch_stats": running})
 
 
-@partial(jax.jit, static_argnames="spec")
+@partial(jax.jit, static_argnames="spec", donate_argnames="running")
 def step(
     spec: ModelSpec,
-    variables: Variables,
+    params: Variables,
+    running: dict[str, Any],
     images: jax.Array,
     mask: jax.Array,
-    rate: jax.Array,
-) -> dict[str, Any]:
-    """Running statistics after one batch.
+    rate: ArrayLike,
+) -> tuple[dict[str, Any], jax.Array]:
+    """Running statistics after one batch, and whether an image of it counted.
 
     Args:
         spec: The row (static).
-        variables: With the running statistics so far.
+        params: Of the network.
+        running: Statistics so far; their memory is taken for the new ones.
         images: uint8 [B, H, W, 3].
-        mask: bool [B], False for padding.
-        rate: Share of this batch in the result; a batch in which no image counts has none.
+        mask: bool [B], False for images that do not count. Where none does, on any device,
+            nothing moves.
+        rate: Share of this batch in the result.
     """
-    rate = jnp.where(mask.any(), rate, 0)
-    _, batch = forward_training(spec, variables, images, mask)
-    return moved(variables["batch_stats"], batch, rate)
+    counts = mask.any()
+    _, batch = forward_training(spec, {"params": params, "batch_stats": running}, images, mask)
+    new = moved(running, batch, rate)
+    # Not a rate of zero: the statistics of no image may be NaN.
+    return jax.tree.map(partial(jnp.where, counts), new, running), counts
 
 
 def moved(running: dict[str, Any], batch: dict[str, Any], rate: ArrayLike) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from twins.building import pixels_to_torch
 
 from jaxret import UserError, models, recalibrate
 from jaxret.convert import from_state_dict
+from jaxret.models import batch_norm
 from jaxret.models.encoder import named_arrays
 
 SIZES = [4, 4, 4, 4, 4, 4, 3]  # seven batches, the last one partial
@@ -76,6 +77,18 @@ def test_padding_does_not_count(pair, photographs):
     assert actual.digest() == expected.digest()
 
 
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_a_batch_in_which_no_image_counts_counts_for_nothing(pair, photographs, momentum):
+    _, encoder = pair
+    first, last = batches(photographs, [3, 3])
+    unread = (np.zeros_like(first), np.zeros(3, bool))
+    actual = recalibrate(encoder, [unread, first, unread, last], momentum=momentum)
+    expected = recalibrate(encoder, [first, last], momentum=momentum)
+    assert actual.digest() == expected.digest()
+    with pytest.raises(UserError, match="at least one image"):
+        recalibrate(encoder, [unread], momentum=momentum)
+
+
 def test_statistics_are_those_of_the_whole_batch_on_any_number_of_devices(pair, photographs):
     _, encoder = pair
     parts = batches(photographs, [4, 3])
@@ -94,3 +107,19 @@ def test_an_empty_pass_and_a_wrong_momentum_are_refused(pair):
         recalibrate(encoder, [])
     with pytest.raises(UserError, match=r"\[0, 1\]"):
         recalibrate(encoder, [np.zeros((1, 64, 64, 3), np.uint8)], momentum=1.5)
+
+
+def test_one_compiled_function_serves_all_batches_on_a_mesh(pair, photographs):
+    _, encoder = pair
+    mesh = jax.sharding.Mesh(jax.devices(), ("data",))
+    rows, everywhere = (
+        jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
+        for axes in (["data"], [])
+    )
+    before = batch_norm.step._cache_size()
+    recalibrate(
+        replace(encoder, variables=jax.device_put(encoder.variables, everywhere)),
+        batches(photographs, [8, 8, 8, 3]),
+        place=lambda array: jax.device_put(array, rows),
+    )
+    assert batch_norm.step._cache_size() == before + 1
