@@ -66,6 +66,7 @@ def _load_whole_or_partial(
 
 
 def _load_prepared(row: published.Benchmark, data_dir: Path, manual_dir: Path) -> Dataset:
+    from jaxret.data.benchmark_builder import find_ground_truth
     from jaxret.data.preparing import prepared
     from jaxret.data.records import FILE_FORMAT, is_prepared
 
@@ -79,6 +80,8 @@ def _load_prepared(row: published.Benchmark, data_dir: Path, manual_dir: Path) -
                 f"{row.name} is not there: {manual_dir} is empty or no folder. "
                 f"{how_to_get(row, manual_dir)}"
             )
+        if not is_prepared(builder):
+            find_ground_truth(row, manual_dir)  # its absence is said before the long work
         pictures = prepared(pictures, manual_dir)
         builder = prepared(builder, manual_dir)
     return _dataset(row, builder, pictures)

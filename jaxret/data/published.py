@@ -73,6 +73,13 @@ _PARIS_NOTES = (
     "part of the benchmark.",
 )
 
+
+def _pickle(name: str, folder: str, sha256: str) -> Source:
+    """The ground truth of Oxford or Paris, as its makers name the file."""
+    file = f"gnd_{name}.pkl"
+    return Source(file, f"{folder}/{name}/{file}", sha256)
+
+
 # Archives under these names were published until 2022 and are no longer to be had.
 ORIGINAL_ARCHIVES = {
     "oxbuild_images.tgz": "the original release",
@@ -92,9 +99,9 @@ BENCHMARKS: dict[str, Benchmark] = {
             photographs=5063,
             kind="classic",
             query_in_database=True,
-            ground_truth=Source(
-                "gnd_oxford5k.pkl",
-                f"{_CLASSIC}/oxford5k/gnd_oxford5k.pkl",
+            ground_truth=_pickle(
+                "oxford5k",
+                _CLASSIC,
                 "c84e5eb68524fd46aab5c0e80b90f970d7bf677507aeb8cddd6b12990d4bc19e",
             ),
             archives=_OXFORD_ARCHIVES,
@@ -108,9 +115,9 @@ BENCHMARKS: dict[str, Benchmark] = {
             photographs=6392,
             kind="classic",
             query_in_database=True,
-            ground_truth=Source(
-                "gnd_paris6k.pkl",
-                f"{_CLASSIC}/paris6k/gnd_paris6k.pkl",
+            ground_truth=_pickle(
+                "paris6k",
+                _CLASSIC,
                 "def916cf4f197a182d9a7840cdb6294489fa57c2121f9742a1bcc6f2209bb345",
             ),
             archives=_PARIS_ARCHIVES,
@@ -141,9 +148,9 @@ BENCHMARKS: dict[str, Benchmark] = {
             photographs=5063,
             kind="revisited",
             query_in_database=False,
-            ground_truth=Source(
-                "gnd_roxford5k.pkl",
-                f"{_REVISITED}/roxford5k/gnd_roxford5k.pkl",
+            ground_truth=_pickle(
+                "roxford5k",
+                _REVISITED,
                 "ba7967754bd2d7d2210a5799f9c45ad5835e269a80ef9d3eba44caa35816c471",
             ),
             archives=_OXFORD_ARCHIVES,
@@ -157,9 +164,9 @@ BENCHMARKS: dict[str, Benchmark] = {
             photographs=6392,
             kind="revisited",
             query_in_database=False,
-            ground_truth=Source(
-                "gnd_rparis6k.pkl",
-                f"{_REVISITED}/rparis6k/gnd_rparis6k.pkl",
+            ground_truth=_pickle(
+                "rparis6k",
+                _REVISITED,
                 "d2e729a5293dda7dda8a15c8383424a42e4964a2c4cfea2f32fa85d11d2df499",
             ),
             archives=_PARIS_ARCHIVES,

@@ -50,11 +50,14 @@ def test_the_users_own_place_needs_no_flag(tmp_path: Path, monkeypatch: pytest.M
         benchmarks.load("instre")
 
 
-def test_an_absent_ground_truth_is_named(tmp_path: Path) -> None:
-    write("oxford5k", tmp_path / "manual")
-    (tmp_path / "manual" / "gnd_oxford5k.pkl").unlink()
-    with pytest.raises(UserError, match=r"ground truth of oxford5k, gnd_oxford5k\.pkl, is not in"):
-        benchmarks.load("oxford5k", tmp_path)
+@pytest.mark.parametrize("name", ["oxford5k", "roxford5k"])
+def test_an_absent_ground_truth_is_named(tmp_path: Path, name: str) -> None:
+    """That of the benchmark asked for, which shares its photographs with another."""
+    write(name, tmp_path / "manual")
+    (tmp_path / "manual" / f"gnd_{name}.pkl").unlink()
+    with pytest.raises(UserError, match=rf"ground truth of {name}, gnd_{name}\.pkl, is not in"):
+        benchmarks.load(name, tmp_path)
+    assert nothing_prepared(tmp_path)
 
 
 def test_missing_photographs_are_counted_named_and_listed(tmp_path: Path) -> None:
