@@ -1,6 +1,8 @@
 """The whole way from photographs to figures, on a folder of twelve small photographs."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -135,6 +137,31 @@ def test_a_run_that_dies_goes_on_after_its_last_shard(
     results = jaxret.run(settings(folder, tmp_path))
     assert forward_passes == [8, 9, 10, 11]  # the database's last shard; nothing else again
     assert figures(results) == figures(first[1])
+
+
+@pytest.mark.parametrize(
+    ("number", "says"), [(errno.ENOSPC, "is full"), (errno.EROFS, "cannot be written")]
+)
+def test_a_disk_that_takes_no_more_leaves_the_good_shards(
+    first, folder, tmp_path, monkeypatch, forward_passes, number, says
+):
+    monkeypatch.setattr(extraction, "SHARD", 4)
+    flush = os.fsync
+
+    def refuse(handle):
+        if len(shards(tmp_path)) == 3:  # that of the queries, two of the database
+            raise OSError(number, os.strerror(number))
+        flush(handle)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", refuse)
+        with pytest.raises(UserError, match=says):
+            jaxret.run(settings(folder, tmp_path))
+    assert len(shards(tmp_path)) == 3
+    assert not list(tmp_path.rglob(".*.part"))
+    del forward_passes[:]
+    assert figures(jaxret.run(settings(folder, tmp_path))) == figures(first[1])
+    assert forward_passes == [8, 9, 10, 11]
 
 
 def test_an_unreadable_photograph_is_named_and_left_out_or_ends_the_run(folder, tmp_path):
