@@ -6,6 +6,7 @@ from jaxret import models
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
 from jaxret.models.own import Own
+from jaxret.models.untrained import initial
 from jaxret.training.settings import TrainSettings
 
 
@@ -19,7 +20,7 @@ def starting_encoder(settings: TrainSettings) -> Encoder:
     if settings.init == "converted":
         return models.load(spec, settings.weights_dir)
     if settings.init == "random":
-        return models.random(spec, settings.seed)
+        return initial(spec, settings.seed)
     source = Path(settings.init).expanduser()
     if source.is_dir():
         found = Own.find(source)

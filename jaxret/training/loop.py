@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -22,6 +23,7 @@ from jaxret.models.encoder import Encoder
 from jaxret.models.locations import cache_dir
 from jaxret.models.own import TRAINED
 from jaxret.training import optimizers, sampling
+from jaxret.training.augmentations import RECIPES, augment
 from jaxret.training.beginning import starting_encoder
 from jaxret.training.checkpoints import Checkpoints, alone_in, check_same_run
 from jaxret.training.collection import (
@@ -33,12 +35,14 @@ from jaxret.training.collection import (
 )
 from jaxret.training.curves import Curves, main_protocol
 from jaxret.training.photographs import Photographs, stored
-from jaxret.training.report import write_report
+from jaxret.training.report import VIEWS, write_report
 from jaxret.training.settings import TrainSettings
 from jaxret.training.step import initial_state, make_step
 from jaxret.training.validation import Validation
+from jaxret.training.views import write_views
 
 HELD_OUT = "held_out"  # the folder of a workdir that holds what was never learnt from
+SHOWN = 8  # photographs on the sheet of views
 LARGEST_QUEUE = 65_536  # He et al., CVPR 2020
 Tell = Callable[[str], None]
 
@@ -168,6 +172,7 @@ class _Run:
             return Trained(self._workdir, self._curves)
         with self._told_to_stop(), self._bar(begun) as bar:
             if not begun:
+                self._show_views(state)
                 self._measure(0, state)
             for step, new, metrics, seconds in self._steps(state, begun):
                 state = new
@@ -233,11 +238,22 @@ class _Run:
             self._tell(f"Going on after step {begun} of {settings.steps}.")
         return state, begun
 
+    def _show_views(self, state: Any) -> None:
+        """A sheet of what the network is shown, so that one sees what it can learn."""
+        if not parallel.is_first():
+            return
+        settings, count = self._settings, min(SHOWN, len(self._photographs.ids))
+        pixels = jnp.asarray(self._photographs.pixels[:count])
+        keys = jax.random.split(jax.random.wrap_key_data(jax.device_get(state["key"])), (2, count))
+        recipe = RECIPES[str(settings.augmentation)]
+        views = [augment(key, pixels, recipe, settings.image_size) for key in keys]
+        write_views(self._workdir / VIEWS, pixels, [np.asarray(view) for view in views])
+
     # Steps
 
     def _steps(self, state: Any, begun: int) -> Iterator[tuple[int, Any, dict[str, float], float]]:
         """Each step's number, state, metrics and seconds."""
-        step_of = make_step(self._encoder.spec, self._settings)
+        step_of = make_step(self._encoder.spec, self._settings, self._mesh)
         for step in range(begun, self._settings.steps):
             started = time.perf_counter()
             state, metrics = step_of(state, *self._batch(step))
@@ -257,18 +273,22 @@ class _Run:
         return *(parallel.rows_of_all(one, self._mesh) for one in rows), np.int32(epoch)
 
     def _record(self, step: int, metrics: dict[str, float], seconds: float, bar: Any) -> None:
-        if not math.isfinite(metrics["loss"]):
-            raise UserError(
-                f"The loss of step {step} is {metrics['loss']}: start again in another --workdir "
-                "with a lower --learning_rate, a longer --warmup_steps or --clip_norm=1"
-                f"{_and_in_float32(self._settings)}. The last checkpoint is of step "
-                f"{self._checkpoints.latest() or 0}."
-            )
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise self._diverged(f"The {name.replace('_', ' ')} of step {step} is {value}")
         rate = float(self._rate((step - 1) // self._settings.accumulate))
         row = {"step": step, **metrics, "learning_rate": rate, "steps_per_second": 1 / seconds}
         self._curves.losses.append(row)
         bar.update()
         bar.set_postfix_str(f"loss {metrics['loss']:.4f}, rate {rate:.2e}{self._last_map()}")
+
+    def _diverged(self, what: str) -> UserError:
+        in_float32 = "" if self._settings.dtype == "float32" else ", or with --dtype=float32"
+        return UserError(
+            f"{what}: start again in another --workdir with a lower --learning_rate, a longer "
+            f"--warmup_steps or --clip_norm=1{in_float32}. The last checkpoint is of step "
+            f"{self._checkpoints.latest() or 0}."
+        )
 
     def _last_map(self) -> str:
         if not self._curves.retrieval:
@@ -281,12 +301,14 @@ class _Run:
         if self._validation is None or self._curves.measured_at(step):
             return
         found = self._validation.measure(self._learnt(state))
+        if not all(math.isfinite(value) for value in found.values()):
+            raise self._diverged(f"After step {step} the descriptors are not finite")
         self._curves.retrieval.append({"step": step, **found})
 
     def _learnt(self, state: Any) -> Encoder:
         state = jax.device_get(state)
         variables = {"params": state["params"]["encoder"], "batch_stats": state["batch_stats"]}
-        return replace(self._encoder, variables=jax.tree.map(jax.numpy.asarray, variables))
+        return replace(self._encoder, variables=jax.tree.map(jnp.asarray, variables))
 
     # Stopping, keeping
 
@@ -336,10 +358,6 @@ class _Run:
         )
         saving.save(learnt, self._workdir / TRAINED, source, self._encoder.digest())
         write_report(self._workdir, settings, self._curves, self._sampler.batches_an_epoch)
-
-
-def _and_in_float32(settings: TrainSettings) -> str:
-    return "" if settings.dtype == "float32" else ", or with --dtype=float32"
 
 
 def _origin(settings: TrainSettings) -> str:

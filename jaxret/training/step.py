@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxret.defaults import BN_MOMENTUM
 from jaxret.descriptors.pooling import gem
@@ -50,9 +51,9 @@ def initial_state(encoder: Encoder, settings: TrainSettings, queue_size: int) ->
     params: dict[str, Any] = {"encoder": dict(encoder.variables["params"])}
     if settings.loss != "ap":
         channels = encoder.spec.channels
-        hidden = settings.projection_hidden or channels
-        head_key = jax.random.fold_in(key, 1)
-        params["head"] = heads.init(head_key, channels, hidden, settings.projection_dim)
+        hidden, head_key = settings.projection_hidden or channels, jax.random.fold_in(key, 1)
+        outputs, norm = settings.projection_dim, settings.loss == "simclr"
+        params["head"] = heads.init(head_key, channels, hidden, outputs, norm)
     batch_stats = dict(encoder.variables["batch_stats"])
     state: State = {
         "step": jnp.zeros((), jnp.int32),
@@ -69,13 +70,17 @@ def initial_state(encoder: Encoder, settings: TrainSettings, queue_size: int) ->
     return jax.tree.map(jnp.array, state)  # copies: a step gives its state's memory away
 
 
-def make_step(spec: ModelSpec, settings: TrainSettings) -> Callable[..., tuple[State, Any]]:
+def make_step(
+    spec: ModelSpec, settings: TrainSettings, mesh: Mesh
+) -> Callable[..., tuple[State, Any]]:
     """The jitted step (state, images, photographs, labels, epoch) -> (state, metrics).
 
     images: uint8 [B, S, S, 3]; photographs: int32 [B], their numbers, which with the epoch decide
     how they are seen; labels: int32 [B], what they show (ap). The state is given away.
     """
-    return jax.jit(functools.partial(_step, spec, settings), donate_argnums=0)
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    step = functools.partial(_step, spec, settings)
+    return jax.jit(step, donate_argnums=0, out_shardings=everywhere)
 
 
 def _step(

@@ -8,25 +8,44 @@ from torch import nn
 from jaxret.training import heads
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-def test_equals_two_linear_layers_of_pytorch(batch):
-    params = heads.init(jax.random.key(0), inputs=5, hidden=7, outputs=3)
-    params = jax.tree.map(lambda a: a + 0.1, params)  # biases that are not zero
-    twin = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3)).double()
-    with torch.no_grad():
-        for layer, name in ((twin[0], "hidden"), (twin[2], "output")):
-            layer.weight.copy_(torch.tensor(np.asarray(params[name]["kernel"]).T))
-            layer.bias.copy_(torch.tensor(np.asarray(params[name]["bias"])))
-    x = np.random.default_rng(1).normal(size=(batch, 5))
-    theirs = twin(torch.tensor(x))
-    ours = heads.project(params, jnp.float32(x))
-    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-5, atol=1e-6)
+def twin_of(params):
+    """Linear layers in float64, each with a BatchNorm1d behind it where it has a scale."""
+    layers = []
+    for name in ("hidden", "output"):
+        weights = {key: torch.tensor(np.asarray(a)) for key, a in params[name].items()}
+        norm = "scale" in weights
+        linear = nn.Linear(*weights["kernel"].shape, bias=not norm)
+        linear.weight.data = weights["kernel"].T
+        last = nn.BatchNorm1d(len(weights["bias"])) if norm else linear
+        last.bias.data = weights["bias"]
+        layers.append(linear)
+        if norm:
+            last.weight.data = weights["scale"]
+            layers.append(last)
+        layers.append(nn.ReLU())
+    return nn.Sequential(*layers[:-1]).double()
 
-    theirs.square().sum().backward()
-    gradient = jax.grad(lambda p: jnp.square(heads.project(p, jnp.float32(x))).sum())(params)
-    for layer, name in ((twin[0], "hidden"), (twin[2], "output")):
-        np.testing.assert_allclose(gradient[name]["kernel"].T, layer.weight.grad, rtol=1e-4)
-        np.testing.assert_allclose(gradient[name]["bias"], layer.bias.grad, rtol=1e-4, atol=1e-5)
+
+@pytest.mark.parametrize(("batch", "batch_norm"), [(1, False), (3, False), (3, True), (7, True)])
+def test_equals_two_layers_of_pytorch(batch, batch_norm):
+    params = heads.init(jax.random.key(0), 5, 7, 3, batch_norm)
+    params = jax.tree.map(lambda a: a + 0.1, params)  # biases not zero, scales not one
+    twin = twin_of(params)
+    x, weights = (np.random.default_rng(1).normal(size=(batch, width)) for width in (5, 3))
+    theirs = twin(torch.tensor(x))
+    (theirs * torch.tensor(weights)).sum().backward()
+
+    def weighted(params):
+        projected = heads.project(params, jnp.float32(x))
+        return (projected * jnp.float32(weights)).sum(), projected
+
+    gradient, ours = jax.jit(jax.grad(weighted, has_aux=True))(params)
+    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-5, atol=2e-6)
+    expected = [parameter.grad.numpy() for parameter in twin.parameters()]
+    order = ("kernel", "scale", "bias") if batch_norm else ("kernel", "bias")
+    actual = [gradient[layer][name].T for layer in ("hidden", "output") for name in order]
+    for a, b in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * max(1, np.abs(b).max()))
 
 
 def test_keeps_the_scale_of_what_goes_in():

@@ -15,7 +15,7 @@ def unit_rows(x: jax.Array) -> jax.Array:
     """
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     squared = jnp.sum(x * x, axis=-1, keepdims=True)
-    has_direction = squared > SHORTEST**2
+    has_direction = ~(squared <= SHORTEST**2)  # NaN has to come out as NaN
     # The inner `where` keeps the root of zero, whose slope is infinite, out of the gradient.
     length = jnp.sqrt(jnp.where(has_direction, squared, 1))
     return jnp.where(has_direction, x / length, 0)

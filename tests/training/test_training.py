@@ -1,0 +1,226 @@
+"""Whole runs: killed, stopped, resumed, refused; and what they leave behind."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxret import models
+from jaxret.errors import UserError
+from jaxret.models import weights
+from jaxret.training import loop
+from jaxret.training.loop import train
+from jaxret.training.settings import TrainSettings
+
+TINY = Path(__file__).with_name("tiny.py")
+COMMON = {
+    "model": "tiny",
+    "init": "random",
+    "batch_size": 8,
+    "image_size": 40,
+    "validation_size": 64,
+    "steps": 14,
+    "warmup_steps": 2,
+    "validate_every": 7,
+    "checkpoint_every": 4,
+    "projection_dim": 16,
+    "ap_group": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(folder_of):
+    return folder_of(40, instances=6)
+
+
+def settings(folder, workdir, **others):
+    return TrainSettings(**{**COMMON, "dataset": str(folder), "workdir": str(workdir), **others})
+
+
+def command(folder, workdir, *flags, **others):
+    """Runs the command line in a process of its own, on one device."""
+    given = {**COMMON, "dataset": folder, "workdir": workdir, **others}
+    line = [sys.executable, str(TINY), *flags, *(f"--{k}={v}" for k, v in given.items())]
+    environment = {**os.environ, "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=240)
+
+
+def rows(workdir, name="loss.csv"):
+    with (Path(workdir) / name).open() as file:
+        return list(csv.DictReader(file))
+
+
+def losses(workdir):
+    return [(row["step"], row["loss"]) for row in rows(workdir)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("undisturbed")
+    done = command(folder, workdir, loss="mocov2")
+    assert done.returncode == 0, done.stderr
+    return workdir, done
+
+
+def test_what_a_run_leaves(undisturbed, folder):
+    workdir, done = undisturbed
+    assert "before and after" in done.stdout
+    assert f"--checkpoint={workdir}" in done.stdout
+    assert [int(row["step"]) for row in rows(workdir)] == list(range(1, 15))
+    retrieval = rows(workdir, "retrieval.csv")
+    assert [row["step"] for row in retrieval] == ["0", "7", "14"]
+    assert all(0 <= float(row["medium"]) <= 1 for row in retrieval)
+    for name in ("loss.png", "learning_rate.png", "retrieval.png", "views.jpg"):
+        Image.open(workdir / name).verify()
+    page = (workdir / "report.html").read_text()
+    assert page.count("<svg") == 3
+    assert "<script" not in page
+    assert "learning_rate" in page
+    assert "http://www.w3.org" in page
+    assert 'src="data:image/jpeg' in page
+    provenance = weights.read_provenance(workdir / "encoder")
+    assert provenance.model == "tiny"
+    assert "mocov2" in provenance.source
+    learnt = weights.load_folder(models.get("tiny"), workdir / "encoder")
+    assert learnt.digest() != models.random("tiny", 0).digest()
+
+
+@pytest.mark.slow
+def test_killed_and_stopped_it_ends_with_the_same_curve(undisturbed, folder, tmp_path):
+    """SIGKILL at four seeded steps and once while a checkpoint is written, then SIGTERM."""
+    expected, _ = undisturbed
+    at = sorted(np.random.default_rng(7).choice(np.arange(2, 12), 4, replace=False).tolist())
+    flags = [f"--kill_at={step}" for step in at[:2]]
+    flags += ["--kill_in_save_of=8", *(f"--kill_at={step}" for step in at[2:])]
+    for flag in flags:
+        done = command(folder, tmp_path, flag, loss="mocov2")
+        assert done.returncode == -signal.SIGKILL, (flag, done.stderr)
+        assert not (tmp_path / "encoder" / "provenance.json").exists()
+    stopped = command(folder, tmp_path, "--terminate_at=13", loss="mocov2")
+    assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
+    assert rows(tmp_path)[-1]["step"] == "13"
+    done = command(folder, tmp_path, loss="mocov2")
+    assert done.returncode == 0, done.stderr
+    assert "Going on after step 13 of 14" in done.stderr
+    assert losses(tmp_path) == losses(expected)
+    assert rows(tmp_path, "retrieval.csv") == rows(expected, "retrieval.csv")
+    digests = [weights.read_provenance(w / "encoder").digest for w in (tmp_path, expected)]
+    assert digests[0] == digests[1]
+
+
+def test_a_finished_run_is_not_run_again(undisturbed, folder):
+    workdir, _ = undisturbed
+    before = (workdir / "report.html").stat().st_mtime_ns
+    done = command(folder, workdir, loss="mocov2")
+    assert done.returncode == 0, done.stderr
+    assert "has finished its 14 steps already" in done.stderr
+    assert (workdir / "report.html").stat().st_mtime_ns == before
+
+
+def test_another_run_in_the_same_workdir_is_refused(undisturbed, folder):
+    workdir, _ = undisturbed
+    with pytest.raises(UserError, match=r"learning_rate is 0.0003 there and 0.1 here"):
+        train(settings(folder, workdir, loss="mocov2", learning_rate=0.1))
+
+
+def test_nan_ends_the_run_with_the_step_and_what_to_try(folder, tmp_path):
+    wild = settings(folder, tmp_path, optimizer="sgd", learning_rate=1e30, loss="ap")
+    sentence = r"(not finite|of step \d+ is (nan|inf)).*lower --learning_rate"
+    with pytest.raises(UserError, match=sentence):
+        train(wild)
+    assert not (tmp_path / "encoder").exists()
+
+
+def test_two_runs_at_once_are_refused(folder, tmp_path):
+    from jaxret.training.checkpoints import alone_in
+
+    with alone_in(tmp_path), pytest.raises(UserError, match="Another training run is at work"):
+        train(settings(folder, tmp_path))
+
+
+def test_without_ground_truth_the_held_out_part_is_still_measured(folder_of, tmp_path):
+    done = train(settings(folder_of(20), tmp_path, steps=3, held_out=0.4))
+    assert [row["step"] for row in done.curves.retrieval] == [0, 3]
+    assert json.loads((tmp_path / "held_out" / "gnd.json").read_text())["gnd"][0] == {
+        "ok": [0],
+        "junk": [],
+    }
+
+
+def test_an_unreadable_photograph_is_left_out_and_told(folder_of, tmp_path):
+    folder = folder_of(20)
+    (folder / "004.png").write_bytes(b"no picture")
+    told = []
+    train(settings(folder, tmp_path, steps=3, held_out=0.0), told.append)
+    assert sum("004.png" in line for line in told) == 1
+    assert "retrieval.csv" not in os.listdir(tmp_path)
+
+
+REFUSED = {
+    "fewer photographs than the batch": (6, {}, r"6 photographs to learn from.*fewer than --batch"),
+    "one photograph": (1, {}, r"1 photographs? to learn from"),
+    "labels missing": (
+        20,
+        {"loss": "ap"},
+        r"has no ground truth: make one with .*make_ground_truth",
+    ),
+    "devices": (
+        20,
+        {"batch_size": 6},
+        r"dealt out evenly over 4 devices: give a multiple, such as 8",
+    ),
+    "no such init": (20, {"init": "nowhere"}, r"--init=nowhere is neither"),
+    "no such model": (20, {"model": "resnet5"}, r"Unknown model 'resnet5'. Nearest: resnet50"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input_is_a_sentence_and_nothing_is_written(name, folder_of, tmp_path):
+    count, others, sentence = REFUSED[name]
+    with pytest.raises(UserError, match=sentence):
+        train(settings(folder_of(count), tmp_path / "work", **{"held_out": 0.0, **others}))
+    assert not (tmp_path / "work").exists()
+
+
+def test_an_init_of_another_architecture_is_refused(folder_of, tmp_path, undisturbed):
+    folder, (workdir, _) = folder_of(20), undisturbed
+    with pytest.raises(UserError, match="holds tiny, and --model=resnet18 is another network"):
+        train(settings(folder, tmp_path / "work", model="resnet18", init=str(workdir)))
+    file = tmp_path / "other.npz"
+    np.savez(file, **{"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)})
+    with pytest.raises(UserError, match="resnet18"):
+        train(settings(folder, tmp_path / "work", model="resnet18", init=str(file)))
+    assert not (tmp_path / "work").exists()
+
+
+def test_an_empty_folder_is_a_sentence(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no photographs"):
+        train(settings(tmp_path / "empty", tmp_path / "work"))
+
+
+def test_it_goes_on_from_what_was_learnt(undisturbed, folder, tmp_path):
+    workdir, _ = undisturbed
+    start = loop.starting_encoder(replace(settings(folder, tmp_path), init=str(workdir)))
+    assert start.digest() == weights.read_provenance(workdir / "encoder").digest
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(undisturbed, folder, tmp_path):
+    import shutil
+
+    workdir, _ = undisturbed
+    shutil.copytree(workdir, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "encoder")
+    for file in (tmp_path / "copy" / "checkpoints" / "14").rglob("*"):
+        if file.is_file() and "array" not in file.name and "ocdbt" in str(file):
+            file.write_bytes(b"")
+    with pytest.raises(UserError, match=r"checkpoint of step 14 in .* cannot be read"):
+        train(settings(folder, tmp_path / "copy", loss="mocov2"))
