@@ -83,10 +83,10 @@ class TrainSettings(Options):
     ap_bins: int = option(defaults.AP_BINS, "Bins of the quantised similarities (ap).")
     ap_group: int = option(4, "Photographs of an instance in a batch (ap).")
 
-    optimizer: str = option("adamw", "Of optax.", OPTIMIZERS)
+    optimizer: str = option("adamw", "Which of optax's optimisers.", OPTIMIZERS)
     learning_rate: float = option(3e-4, "After the warm-up; it ends at 0 along a cosine.")
     warmup_steps: int = option(50, "Steps of a linear rise to --learning_rate.")
-    momentum: float = option(0.9, "Of sgd and lars.")
+    momentum: float = option(0.9, "Share of the last update in the next (sgd, lars).")
     weight_decay: float = option(1e-4, "Of kernels; batch norm and biases have none.")
     clip_norm: float | None = option(None, "Largest norm of the gradient. Unset: any.")
     accumulate: int = option(1, "Batches whose gradients make one update.")
