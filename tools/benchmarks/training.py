@@ -11,7 +11,6 @@ every block again in the backward pass. They must give the same loss before they
 
 import argparse
 import copy
-import functools
 import itertools
 import json
 import statistics
@@ -79,25 +78,35 @@ def two_views(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return first, np.ascontiguousarray(second)
 
 
-def jax_contender(
-    encoder: Encoder, views: tuple[np.ndarray, np.ndarray], case: Case, remat: bool
-) -> Step:
-    """The step of `python -m jaxret.train`, but for views that are given."""
-    settings = case.settings(remat)
-    state = training.initial_state(encoder, settings, queue_size=0)
+class JaxContender:
+    """The step of `python -m jaxret.train`, but for views that are given.
 
-    @functools.partial(jax.jit, donate_argnums=0)
-    def learn(state: Any, views: tuple[jax.Array, jax.Array]) -> Any:
-        return training.learn(encoder.spec, settings, state, views.__getitem__)
+    Attributes:
+        temporary_gib: What a step holds beside its state and its views; 0 before the first call.
+    """
 
-    pixels = jax.device_put(views)
+    def __init__(
+        self, encoder: Encoder, views: tuple[np.ndarray, np.ndarray], case: Case, remat: bool
+    ) -> None:
+        settings = case.settings(remat)
+        self.temporary_gib = 0.0
+        self._state = training.initial_state(encoder, settings, queue_size=0)
+        self._views = jax.device_put(views)
+        self._compiled: Callable[..., Any] | None = None
+        self._learn = jax.jit(
+            lambda state, views: training.learn(encoder.spec, settings, state, views.__getitem__),
+            donate_argnums=0,
+        )
 
-    def step() -> float:
-        nonlocal state
-        state, metrics = jax.block_until_ready(learn(state, pixels))
+    def __call__(self) -> float:
+        if self._compiled is None:
+            compiled = self._learn.lower(self._state, self._views).compile()
+            memory = compiled.memory_analysis()  # None where a backend keeps no account
+            self.temporary_gib = memory.temp_size_in_bytes / 2**30 if memory else 0.0
+            self._compiled = compiled
+        state, metrics = self._compiled(self._state, self._views)
+        self._state = jax.block_until_ready(state)
         return float(metrics["loss"])
-
-    return step
 
 
 def contenders(case: Case, without: Collection[str]) -> dict[str, Step]:
@@ -112,12 +121,12 @@ def contenders(case: Case, without: Collection[str]) -> dict[str, Step]:
         learner = _torch_training.Learner(copy.deepcopy(twin), spec, head, settings, layout)
         return _torch_training.contender(learner, views, settings, compile)
 
-    steps = {
+    steps: dict[str, Callable[[], Step]] = {
         "torch eager": lambda: theirs(torch.contiguous_format),
         BASELINE: lambda: theirs(torch.channels_last),
         COMPILED: lambda: theirs(torch.channels_last, compile=True),
-        "jaxret": lambda: jax_contender(encoder, views, case, remat=False),
-        REMAT: lambda: jax_contender(encoder, views, case, remat=True),
+        "jaxret": lambda: JaxContender(encoder, views, case, remat=False),
+        REMAT: lambda: JaxContender(encoder, views, case, remat=True),
     }
     return {name: make() for name, make in steps.items() if name not in without}
 
@@ -137,6 +146,7 @@ def compare(case: Case, repeats: int, without: Collection[str]) -> dict[str, Any
                 "seconds": times,
                 "steps_per_s": 1 / statistics.median(times),
                 "first_call_s": first_call[name],
+                "temporary_gib": getattr(steps[name], "temporary_gib", None),
                 "ratio": ratios(seconds, name, BASELINE),
             }
             for name, times in seconds.items()
@@ -183,8 +193,8 @@ def table(results: list[dict[str, Any]], facts: Mapping[str, Any]) -> str:
         f"jax {facts['versions']['jax']}, torch {facts['versions']['torch']}",
         "",
         f"| case | contender | steps/s | time to that of {BASELINE} (min, median, max) "
-        "| first call, s |",
-        "|---|---|---|---|---|",
+        "| first call, s | GiB beside the state |",
+        "|---|---|---|---|---|---|",
     ]
     for result in results:
         case = f"{result['model']} {result['size']} x{result['batch']} {result['dtype']}"
@@ -192,10 +202,14 @@ def table(results: list[dict[str, Any]], facts: Mapping[str, Any]) -> str:
             spread = ", ".join(f"{row['ratio'][key]:.2f}" for key in ("min", "median", "max"))
             lines.append(
                 f"| {case} | {name} | {row['steps_per_s']:.3f} | {spread} "
-                f"| {row['first_call_s']:.0f} |"
+                f"| {row['first_call_s']:.0f} | {_gib(row['temporary_gib'])} |"
             )
-        lines += [f"| {case} | {name} | - | {why} | |" for name, why in result["failed"].items()]
+        lines += [f"| {case} | {name} | - | {why} | | |" for name, why in result["failed"].items()]
     return "\n".join(lines)
+
+
+def _gib(amount: float | None) -> str:
+    return "-" if amount is None else f"{amount:.2f}"
 
 
 def main(arguments: list[str]) -> int:
