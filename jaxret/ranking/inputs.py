@@ -6,16 +6,21 @@ direction and would be ranked as if nothing had happened, so it is an error that
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from absl import logging
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret.errors import UserError
+from jaxret.ranking.workers import in_threads
 
 # Rows whose length is farther from 1 than this are normalised again, and the user is told when
 # the difference is more than half precision explains.
 UNIT_TOLERANCE = 1e-5
 SAID_TOLERANCE = 1e-3
+
+SURELY_NOT_ZERO = 1e-30  # a squared length
 
 BLOCK = 16384  # rows at once, so that a memory-mapped file of any size passes in bounded memory
 
@@ -32,6 +37,13 @@ def as_descriptors(rows: ArrayLike, what: str, dimension: int | None = None) -> 
       UserError: not two-dimensional, not real numbers, another D, or a row that is not finite or
         is zero (the first such row is named).
     """
+    return measured(rows, what, dimension)[0]
+
+
+def measured(
+    rows: ArrayLike, what: str, dimension: int | None = None
+) -> tuple[NDArray[np.float32], float]:
+    """As `as_descriptors`, and the length of the longest row."""
     array = np.asarray(rows)
     if array.ndim != 2 or array.shape[1] == 0:
         raise UserError(
@@ -48,8 +60,16 @@ def as_descriptors(rows: ArrayLike, what: str, dimension: int | None = None) -> 
         )
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(array, dtype=np.float32)
-    _refuse_bad_rows(array, what)
-    return array
+    squares = _squared_lengths(array)
+    # Squares run over and under where the numbers themselves do not.
+    suspects = np.flatnonzero(~np.isfinite(squares) | (squares < SURELY_NOT_ZERO))
+    _refuse_bad_rows(array, suspects, what)
+    return array, math.sqrt(squares.max(initial=0))
+
+
+def longest_row(rows: NDArray[np.float32]) -> float:
+    """Length of the longest of `rows` [N, D]."""
+    return math.sqrt(_squared_lengths(rows).max(initial=0))
 
 
 def unit_rows(rows: ArrayLike, what: str, dimension: int | None = None) -> NDArray[np.float32]:
@@ -93,15 +113,28 @@ def positive_integer(value: int, what: str) -> int:
     return int(value)
 
 
-def _refuse_bad_rows(array: NDArray[np.float32], what: str) -> None:
-    for start in range(0, len(array), BLOCK):
-        part = array[start : start + BLOCK]
-        peaks = np.abs(part).max(axis=1)
+def _squared_lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    squares = np.empty(len(rows), np.float32)
+
+    def one(start: int) -> None:
+        part = rows[start : start + BLOCK]
+        np.einsum("nd,nd->n", part, part, out=squares[start : start + BLOCK])
+
+    if len(rows) <= BLOCK:
+        one(0)
+    else:
+        in_threads(one, range(0, len(rows), BLOCK))
+    return squares
+
+
+def _refuse_bad_rows(array: NDArray[np.float32], suspects: NDArray[np.int64], what: str) -> None:
+    for start in range(0, len(suspects), BLOCK):
+        rows = suspects[start : start + BLOCK]
+        peaks = np.abs(array[rows]).max(axis=1)
         bad = np.flatnonzero(~np.isfinite(peaks) | (peaks == 0))
         if len(bad):
-            row = int(bad[0])
-            fault = "is zero" if peaks[row] == 0 else "holds NaN or infinite values"
+            fault = "is zero" if peaks[bad[0]] == 0 else "holds NaN or infinite values"
             raise UserError(
-                f"Row {start + row} of the {what} descriptors {fault}; leave that photograph out "
+                f"Row {rows[bad[0]]} of the {what} descriptors {fault}; leave that photograph out "
                 "or extract its descriptor again."
             )

@@ -48,48 +48,6 @@ def _best(sims: NDArray[np.float32], k: int) -> Neighbours:
     return ordered(values, columns)
 
 
-class Pool:
-    """The `size` best of each query so far, while blocks of the database pass by.
-
-    Ties at the last place are left to chance: ask for more than are needed.
-    """
-
-    def __init__(self, queries: int, size: int) -> None:
-        self.size = size
-        self.sims = np.empty((queries, 0), np.float32)
-        self.ids = np.empty((queries, 0), np.int32)
-
-    def add(self, sims: NDArray[np.float32], first: int) -> None:
-        """A block of similarities [Q, M] of the ids from `first` on."""
-        if self.sims.shape[1] == self.size:
-            sims, ids = _above(sims, self.sims.min(axis=1, keepdims=True))
-        else:
-            ids = np.broadcast_to(np.arange(sims.shape[1], dtype=np.int32), sims.shape)
-        sims = np.concatenate([self.sims, sims], axis=1)
-        ids = np.concatenate([self.ids, ids + np.int32(first)], axis=1)
-        if sims.shape[1] > self.size:
-            kept = np.argpartition(-sims, self.size - 1, axis=1)[:, : self.size]
-            sims, ids = (
-                np.take_along_axis(sims, kept, axis=1),
-                np.take_along_axis(ids, kept, axis=1),
-            )
-        self.sims, self.ids = sims, ids
-
-
-def _above(sims: NDArray[np.float32], last: NDArray[np.float32]) -> Neighbours:
-    """The few entries of each row above its last one, padded with -inf to one width."""
-    places = np.flatnonzero(sims > last)
-    rows, columns = np.divmod(places, sims.shape[1])
-    counts = np.bincount(rows, minlength=len(sims))
-    width = int(counts.max(initial=0))
-    slots = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    values = np.full((len(sims), width), -np.inf, np.float32)
-    ids = np.zeros((len(sims), width), np.int32)
-    values[rows, slots] = sims.ravel()[places]
-    ids[rows, slots] = columns
-    return values, ids
-
-
 def _descending(sims: NDArray[np.float32]) -> NDArray[np.int32]:
     """An integer for each similarity, larger for smaller ones."""
     bits = (np.float32(0) - sims).view(np.int32)  # 0 - 0.0 is 0.0: both zeros are one similarity

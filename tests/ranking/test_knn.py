@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from jaxret.errors import UserError
-from jaxret.ranking.knn import best, knn, others
+from jaxret.ranking.knn import knn, others
+from jaxret.ranking.selection import best
 
 
 def rows(count, dim, seed=0, dtype=np.float32):

@@ -1,0 +1,93 @@
+"""The exact order of neighbours that float32 products leave open: by way of float64."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxret.ranking.selection import Neighbours, best, ordered
+
+# Candidates beyond k: among them lies everything that rounding can confuse with the k-th, or the
+# query is done again in float64.
+MARGIN = 16
+BLOCK = 2048  # database rows, in float64 and converted: what suits the caches
+
+
+def wide(
+    queries: NDArray[np.float32], database: NDArray[np.float32], k: int, size: int | None = None
+) -> Neighbours:
+    """By products in float64: right far below a float32 step, whatever the order of the sum."""
+    sims = np.empty((len(queries), len(database)), np.float32)
+    asked = queries.astype(np.float64)
+    size = min(size or BLOCK, BLOCK)
+    for start in range(0, len(database), size):
+        part = slice(start, start + size)
+        sims[:, part] = asked @ database[part].astype(np.float64).T
+    return best(sims, k)
+
+
+def settle(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    candidates: Neighbours,
+    k: int,
+    longest: float,
+) -> Neighbours:
+    """The exact `k` best out of the c best by float32 products, whatever machine made them.
+
+    Args:
+      queries: [Q, D].
+      database: [N, D].
+      candidates: (similarities, ids), each [Q, c], c >= k, in order; nothing left out is better
+        than the last of them by the same products.
+      k: neighbours to return.
+      longest: length of the longest database row.
+    """
+    sims, ids = candidates[0].copy(), candidates[1]
+    error = _rounding(queries, sims, longest)
+    close = sims[:, :-1] - sims[:, 1:] <= 2 * error[:, :-1]
+    unsure = np.zeros(sims.shape, np.bool_)
+    unsure[:, :-1] |= close
+    unsure[:, 1:] |= close
+    rows, columns = np.nonzero(unsure)
+    sims[rows, columns] = _exact(queries, database, rows, ids[rows, columns])
+    sims, ids = ordered(sims, ids)
+    top_sims, top_ids = sims[:, :k], ids[:, :k]
+    if ids.shape[1] < len(database):
+        edge = candidates[0][:, k - 1] - candidates[0][:, -1] <= 2 * error[:, k - 1]
+        if edge.any():
+            top_sims[edge], top_ids[edge] = wide(queries[edge], database, k)
+    return top_sims, top_ids
+
+
+def _rounding(
+    queries: NDArray[np.float32], sims: NDArray[np.float32], longest: float
+) -> NDArray[np.float32]:
+    """[Q, c]: what float32 inner products may be off by.
+
+    D roundings of a partial sum add up like a random walk. A partial sum is about as large as the
+    whole at most, or a quarter of |q||d| where products cancel. Measured over random, clustered,
+    positive, cancelling, sparse and power-law rows of 16 to 2048 dimensions, the error stays below
+    0.8 of this.
+    """
+    lengths = np.linalg.norm(queries, axis=1, keepdims=True) * np.float32(longest)
+    step = 1.5 * np.finfo(np.float32).eps * math.sqrt(queries.shape[1] + 64)
+    return np.float32(step) * np.maximum(np.abs(sims), lengths / 4)
+
+
+def _exact(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    ids: NDArray[np.int32],
+    block: int = 256,
+) -> NDArray[np.float32]:
+    """Inner products of the pairs (queries[rows], database[ids]) by way of float64."""
+    sims = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), block):
+        part = slice(start, start + block)
+        left, right = queries[rows[part]], database[ids[part]]
+        sims[part] = np.einsum("pd,pd->p", left, right, dtype=np.float64)
+    return sims
