@@ -3,21 +3,19 @@
     python tools/benchmark.py ranking offline --descriptors=oxford5k.npy --json=out.json
     python tools/benchmark.py ranking knn
     python tools/benchmark.py ranking large --rows=100000
+    python tools/benchmark.py ranking search --rows=1000000
 
 The public way is one scipy CG a node in joblib threads over faiss neighbours (the baseline), and
 the same in one process a core. Without --descriptors the rows are clustered, about 85 round a
 centre. `large` measures one run of the offline stage in a process of its own: time, and the most
-memory that it ever held. Needs the extra `benchmark` (faiss-cpu, joblib).
+memory that it ever held; `search` likewise G and AQE in a database on disk. Needs the extra
+`benchmark` (faiss-cpu, joblib).
 """
 
 import argparse
 import json
-import multiprocessing
-import resource
 import statistics
-import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,42 +26,30 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.sparse.linalg import cg
 
+from benchmarks._ranking_large import (
+    DIM,
+    Rows,
+    alone,
+    clustered,
+    measure_offline,
+    measure_search,
+    unit,
+)
 from benchmarks._rounds import machine, ratios, time_in_rounds
 from jaxret import defaults
 from jaxret.machine import cores
-from jaxret.ranking import offline
-from jaxret.ranking.diffusion import Diffusion, DiffusionSettings
+from jaxret.ranking.diffusion import Diffusion
 from jaxret.ranking.knn import knn, search
-from jaxret.ranking.offline import Lists
 
-DIM = 512
 THREADS = "scipy CG in joblib threads over faiss"
 PROCESSES = "scipy CG in joblib processes over faiss"
 FAISS = "faiss IndexFlatIP"
-Rows = NDArray[np.float32]
-
-
-def clustered(count: int, dim: int = DIM, spread: float = 1.0, seed: int = 0) -> Rows:
-    """Unit rows round centres of about 85 rows each."""
-    random = np.random.default_rng(seed)
-    centres = random.standard_normal((max(1, count // 85), dim), dtype=np.float32)
-    rows = np.empty((count, dim), np.float32)
-    for start in range(0, count, 65536):
-        part = rows[start : start + 65536]
-        noise = random.standard_normal(part.shape, dtype=np.float32)
-        part[:] = unit(centres[random.integers(len(centres), size=len(part))] + spread * noise)
-    return rows
 
 
 def scattered(count: int, dim: int = DIM, seed: int = 0) -> Rows:
     """Unit rows in all directions."""
     random = np.random.default_rng(seed)
     return unit(random.standard_normal((count, dim), dtype=np.float32))
-
-
-def unit(rows: NDArray[Any]) -> Rows:
-    rows = np.asarray(rows, np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def compare_offline(descriptors: Rows, repeats: int) -> dict[str, Any]:
@@ -99,24 +85,6 @@ def compare_neighbours(count: int, queries: int, k: int, repeats: int) -> dict[s
     seconds = time_in_rounds(contenders, repeats)
     what = f"kNN, {queries} queries in {count} x {DIM}, k = {k}"
     return {"what": what, **_figures(seconds, (FAISS,))}
-
-
-def measure_large(count: int, spread: float) -> dict[str, Any]:
-    """The offline stage of a large database, in this process."""
-    database, settings = clustered(count, spread=spread), DiffusionSettings()
-    started = time.perf_counter()
-    lists = Lists.of(search(database, database, settings.list_length), settings)
-    found = time.perf_counter()
-    offline.diffuse(lists, settings)
-    neighbours, diffusion = found - started, time.perf_counter() - found
-    return {
-        "what": f"diffusion offline, clustered {count} x {DIM}",
-        "neighbour_seconds": neighbours,
-        "diffusion_seconds": diffusion,
-        # Neighbours grow with the square of the rows, diffusion with the rows.
-        "projected_seconds_1m": neighbours * (1e6 / count) ** 2 + diffusion * 1e6 / count,
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-    }
 
 
 def check_agreement(descriptors: Rows) -> None:
@@ -188,34 +156,40 @@ def _figures(seconds: dict[str, list[float]], baselines: tuple[str, ...]) -> dic
     }
 
 
+def _report(flags: argparse.Namespace) -> dict[str, Any]:
+    spread = flags.spread or 1.0
+    if flags.what == "offline":
+        if flags.descriptors:
+            return compare_offline(unit(np.load(flags.descriptors)), flags.repeats)
+        return compare_offline(clustered(flags.rows or 5063, spread=spread), flags.repeats)
+    if flags.what == "knn":
+        rows, queries = flags.rows or 200_000, flags.queries or 256
+        return compare_neighbours(rows, queries, flags.k, flags.repeats)
+    if flags.what == "search":
+        rows, queries = flags.rows or 1_000_000, flags.queries or 70
+        return alone(measure_search, rows, queries, flags.k, spread)
+    spreads = (flags.spread,) if flags.spread else (1.0, 2.0)
+    return {"runs": [alone(measure_offline, flags.rows or 100_000, spread) for spread in spreads]}
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="benchmark.py ranking",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("offline", "knn", "large"))
+    parser.add_argument("what", choices=("offline", "knn", "large", "search"))
     parser.add_argument("--descriptors", type=Path, help=".npy file of rows to diffuse")
-    parser.add_argument("--spread", type=float, default=1.0, help="2: the clusters touch")
-    parser.add_argument("--rows", type=int, help="default: 5063, 200000, 100000")
-    parser.add_argument("--queries", type=int, default=256, help="of knn")
-    parser.add_argument("--k", type=int, default=1000, help="of knn")
+    parser.add_argument(
+        "--spread", type=float, help="of clusters: 1, or 2, where they touch; large: both"
+    )
+    parser.add_argument("--rows", type=int, help="default: 5063, 200000, 100000, 1000000")
+    parser.add_argument("--queries", type=int, help="of knn (default 256) and search (70)")
+    parser.add_argument("--k", type=int, default=1000, help="of knn and search")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file for the figures")
     flags = parser.parse_args(arguments)
-    if flags.what == "offline":
-        rows = (
-            np.load(flags.descriptors)
-            if flags.descriptors
-            else clustered(flags.rows or 5063, spread=flags.spread)
-        )
-        report = compare_offline(unit(rows), flags.repeats)
-    elif flags.what == "knn":
-        report = compare_neighbours(flags.rows or 200_000, flags.queries, flags.k, flags.repeats)
-    else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            report = pool.submit(measure_large, flags.rows or 100_000, flags.spread).result()
+    report = _report(flags)
     report["machine"] = machine()
     text = json.dumps(report, indent=2)
     print(text)
