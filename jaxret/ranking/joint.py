@@ -59,11 +59,7 @@ class JointDiffusion:
         block_size: int | None = None,
     ) -> JointDiffusion:
         """From descriptors [Q, D] and [N, D]; see `diffuse_jointly`."""
-        queries, database = _checked(queries, database)
-        settings = settings or DiffusionSettings()
-        together = np.concatenate([queries, database])
-        lists = Lists.of(search(together, together, settings.list_length), settings)
-        return cls.of(offline.diffuse(lists, settings, block_size), len(queries))
+        return _joint(*_checked(queries, database), settings or DiffusionSettings(), block_size)
 
 
 def diffuse_jointly(
@@ -103,7 +99,7 @@ def diffuse_jointly(
     k = positive_integer(k, "k")
     settings = DiffusionSettings(truncation, kd, gamma, alpha, tolerance, rounds)
     queries, database = _checked(queries, database)
-    joint = JointDiffusion.fit(queries, database, settings, block_size)
+    joint = _joint(queries, database, settings, block_size)
     order = search(queries, database, len(database))[1] if rest == "global" else None
     return rank(joint.scores, min(k, len(database)), order)
 
@@ -151,6 +147,18 @@ def diffuse_fully(
     np.put_along_axis(y.T, ids[:, :kq], np.maximum(sims[:, :kq], 0) ** np.float32(gamma), axis=1)
     scores = np.ascontiguousarray(solver.solve_everywhere(y).T)
     return rank(scores, min(k, len(database)), ids if rest == "global" else None)
+
+
+def _joint(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    settings: DiffusionSettings,
+    block_size: int | None,
+) -> JointDiffusion:
+    """`JointDiffusion.fit` without its checks."""
+    together = np.concatenate([queries, database])
+    lists = Lists.of(search(together, together, settings.list_length), settings)
+    return JointDiffusion.of(offline.diffuse(lists, settings, block_size), len(queries))
 
 
 def _unit_matrix(ids: NDArray[np.int32], scores: NDArray[np.float32], columns: int) -> csr_matrix:

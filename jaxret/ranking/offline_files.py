@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,17 +112,7 @@ def claim(
     Raises:
       UserError: it is that of others.
     """
-    content = hashlib.sha256()
-    for start in range(0, len(database), SHARD_SIZE):
-        content.update(database[start : start + SHARD_SIZE].tobytes())
-    meta = {
-        "format": FORMAT,
-        "nodes": len(database),
-        "dimensions": database.shape[1],
-        "shard_size": shard_size,
-        "database": content.hexdigest(),
-        "settings": asdict(settings),
-    }
+    meta = describe(database, settings, shard_size)
     path = folder / "diffusion.json"
     if not path.exists():
         write(folder / "database.npy", database)
@@ -131,6 +122,23 @@ def claim(
             f"{folder} holds the diffusion of other descriptors or settings; give an empty folder, "
             "or delete this one."
         )
+
+
+def describe(
+    database: NDArray[np.float32], settings: DiffusionSettings, shard_size: int = SHARD_SIZE
+) -> dict[str, Any]:
+    """What decides the content of a folder."""
+    content = hashlib.sha256()
+    for start in range(0, len(database), SHARD_SIZE):
+        content.update(database[start : start + SHARD_SIZE].tobytes())
+    return {
+        "format": FORMAT,
+        "nodes": len(database),
+        "dimensions": database.shape[1],
+        "shard_size": shard_size,
+        "database": content.hexdigest(),
+        "settings": asdict(settings),
+    }
 
 
 def write(path: Path, array: NDArray) -> None:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
+from jaxret.artifacts import digest
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
-from jaxret.ranking import expansion, offline
+from jaxret.ranking import expansion, offline, offline_files
 from jaxret.ranking.diffusion import combine
 from jaxret.ranking.inputs import BLOCK, normalised, positive_integer, unit_rows
 from jaxret.ranking.joint import JointDiffusion
@@ -86,6 +88,7 @@ def rank_all(
     database: ArrayLike,
     rankings: Sequence[str] = RANKINGS,
     settings: RankingSettings | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Ranked]:
     """Every ranking asked for, by name, in the order asked for.
 
@@ -94,6 +97,7 @@ def rank_all(
       database: [N, D].
       rankings: names out of `RANKINGS` and `defaults.OTHER_RANKINGS`.
       settings: None for the paper's.
+      folder: where inductive diffusion keeps its offline stage for the next call, and finds it.
 
     Raises:
       UserError: see `jaxret.ranking.inputs.as_descriptors`; an unknown ranking.
@@ -108,7 +112,8 @@ def rank_all(
     if not len(database):
         raise UserError("The database is empty; give at least one descriptor to rank.")
     steps = [frozenset(name.split("+") if name in RANKINGS else ()) for name in rankings]
-    searches = _Searches(queries, _Database(database, _list_length(steps, settings), settings))
+    whole = _Database(database, _list_length(steps, settings), settings, folder)
+    searches = _Searches(queries, whole)
     ranked = {}
     for name, with_steps in zip(rankings, steps, strict=True):
         started = time.perf_counter()
@@ -144,6 +149,7 @@ class _Database:
     rows: NDArray[np.float32]
     list_length: int
     settings: RankingSettings
+    folder: Path | None = None
 
     @cached_property
     def nearest(self) -> Neighbours:
@@ -155,19 +161,22 @@ class _Database:
         sims, ids = others(self.nearest)
         nearest = (sims[:, : s.dba_n], ids[:, : s.dba_n])
         rows = expansion.augment(self.rows, nearest, s.dba_weights, s.dba_normalize)
-        return _Database(rows, s.diffusion.list_length, s)
+        return _Database(rows, s.diffusion.list_length, s, self.folder)
 
     @cached_property
     def unit(self) -> _Database:
         """The database for diffusion, whose graph wants cosines."""
         rows, _ = normalised(self.rows)
-        if rows is self.rows:
-            return self
-        return _Database(rows, self.list_length, self.settings)
+        return self if rows is self.rows else replace(self, rows=rows)
 
     @cached_property
     def diffused(self) -> Rows:
         s = self.settings
+        if self.folder is not None:
+            name = digest(offline_files.describe(self.rows, s.diffusion))
+            return offline_files.diffuse_in(
+                self.folder / name, self.rows, s.diffusion, s.block_size
+            )
         return offline.diffuse(Lists.of(self.nearest, s.diffusion), s.diffusion, s.block_size)
 
 

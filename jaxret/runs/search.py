@@ -87,7 +87,9 @@ def search(
     )
     ranking = settings.ranking[0]
     with shop.clock.timed("ranking"):
-        ids = rank_all(rows, database, (ranking,), ranking_settings(settings))[ranking].ids[:, :top]
+        kept = shop.store.root / "diffusion"
+        ranked = rank_all(rows, database, (ranking,), ranking_settings(settings), kept)
+        ids = ranked[ranking].ids[:, :top]
     similarities = np.einsum("qd,qkd->qk", rows, database[ids])
 
     found = Evaluation(

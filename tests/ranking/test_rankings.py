@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from jaxret.errors import UserError
+from jaxret.ranking import offline_files
 from jaxret.ranking.diffusion import Diffusion, DiffusionSettings, diffuse_jointly
 from jaxret.ranking.expansion import augment_database, expand_queries
 from jaxret.ranking.knn import knn
 from jaxret.ranking.rankings import RANKINGS, RankingSettings, rank_all
+from jaxret.ranking.solver import Solver
 
 
 def unit(count, dim=16, seed=0):
@@ -65,6 +67,19 @@ def test_counts_queries_that_diffusion_reaches_nothing_from():
     queries = np.stack([np.array([0.6, 0.8, 0, 0], np.float32), tight[0]])
     settings = RankingSettings(diffusion=DiffusionSettings(50, 10))
     assert rank_all(queries, tight, ["G+DFS"], settings)["G+DFS"].isolated == 1
+
+
+def test_inductive_diffusion_is_kept_in_a_folder(tmp_path, monkeypatch):
+    queries, database = unit(7), unit(90, seed=1)
+    names, settings = ("G+DFS", "G+DBA+AQE+DFS"), RankingSettings(dfs="inductive", dba_n=5)
+    expected = rank_all(queries, database, names, settings)
+    rank_all(queries, database, names, settings, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2  # the plain and the augmented database
+    monkeypatch.setattr(offline_files, "search", None)  # nothing is looked for again,
+    monkeypatch.setattr(Solver, "solve", None)  # and nothing solved
+    found = rank_all(queries, database, names, settings, tmp_path)
+    for name in names:
+        np.testing.assert_array_equal(found[name].ids, expected[name].ids)
 
 
 def test_refuses_with_a_sentence():
