@@ -15,6 +15,7 @@ from jaxret.ranking.settling import MARGIN, settle, wide
 from jaxret.ranking.workers import cores, in_threads
 
 DATABASE_BLOCK, BLOCKS_A_CORE = 2048, 4
+LARGEST_BLOCK = 1 << 20  # so that 32 bits count its products with a part of the queries
 # Queries of one pass over the database, and neighbours that they may ask for together.
 MOST_QUERIES, MOST_NEIGHBOURS = 4096, 1 << 23
 SETTLED = 64  # queries settled at once, a divisor of PART
@@ -72,7 +73,7 @@ class CpuSearch:
         count = min(self.k + MARGIN, len(self.database))
         screen = Screen(queries, self.database, products, count, self.longest)
         share = -(-len(self.database) // (BLOCKS_A_CORE * cores()))
-        screen.run(self.block_size or min(DATABASE_BLOCK, share))
+        screen.run(min(self.block_size or min(DATABASE_BLOCK, share), LARGEST_BLOCK))
         sure = np.zeros(len(queries), np.bool_)
 
         def find(part: slice) -> Neighbours:
