@@ -56,14 +56,15 @@ def start(values: flags.FlagValues, agree_on_sigterm: bool = False) -> None:
     from jaxret import parallel  # late: it imports JAX, and --help must be fast
     from jaxret.models.locations import cache_dir
 
-    parallel.keep_compiled(cache_dir() / "compiled")
     if values["multihost"].value:
         parallel.start(
-            values["coordinator"].value,
-            values["processes"].value,
-            values["process"].value,
+            *(values[name].value for name in ("coordinator", "processes", "process")),
             agree_on_sigterm=agree_on_sigterm,
         )
+    if not (values["multihost"].value and parallel.on_cpu()):
+        # XLA:CPU's collectives come back from the cache in another order than the one that
+        # processes without a stored copy run them in: they would wait for, or mix up, each other's.
+        parallel.keep_compiled(cache_dir() / "compiled")
 
 
 def run(argv: list[str], work: Callable[[flags.FlagValues], None]) -> None:

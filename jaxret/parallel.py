@@ -50,6 +50,11 @@ def keep_compiled(folder: Path) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+def on_cpu() -> bool:
+    """Whether this run computes on CPUs; not to be asked before `start`."""
+    return jax.default_backend() == "cpu"
+
+
 def local_mesh() -> Mesh:
     """A one-dimensional mesh over the devices of this process."""
     return Mesh(np.asarray(jax.local_devices()), (BATCH_AXIS,))

@@ -139,10 +139,23 @@ def orbax_checkpointer() -> Iterator[Any]:
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.FATAL)
     try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_compression=False)) as checkpointer:
+        alone = _alone()
+        handler = ocp.PyTreeCheckpointHandler(use_compression=False, multiprocessing_options=alone)
+        with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
             yield checkpointer
     finally:
         logging.set_verbosity(verbosity)
+
+
+def _alone() -> Any:
+    """Weights are read and written by each process for itself: Orbax need not wait for others."""
+    import jax
+    import orbax.checkpoint as ocp
+
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
 
 
 def _check_shapes(spec: ModelSpec, variables: Mapping[str, Any], folder: Path) -> None:

@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +53,12 @@ def command(folder, workdir, *flags, **others):
     line = [sys.executable, str(TINY), *flags, *(f"--{k}={v}" for k, v in given.items())]
     environment = {**os.environ, "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
     return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=240)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        return taken.getsockname()[1]
 
 
 def rows(workdir, name="loss.csv"):
@@ -114,6 +122,26 @@ def test_killed_and_stopped_it_ends_with_the_same_curve(undisturbed, folder, tmp
     assert rows(tmp_path, "retrieval.csv") == rows(expected, "retrieval.csv")
     digests = [weights.read_provenance(w / "encoder").digest for w in (tmp_path, expected)]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_curve_of_one(folder_of, tmp_path):
+    """Twice, since what the first run compiled and kept must not harm the second."""
+    folder = folder_of(24)
+    alone = command(folder, tmp_path / "alone")
+    assert alone.returncode == 0, alone.stderr
+    expected = [float(row["loss"]) for row in rows(tmp_path / "alone")]
+    for attempt in ("first", "second"):
+        workdir = tmp_path / attempt
+        flags = ["--multihost", f"--coordinator=localhost:{free_port()}", "--processes=2"]
+        with ThreadPoolExecutor(2) as pool:
+            done = list(
+                pool.map(lambda p, w=workdir, f=flags: command(folder, w, *f, process=p), (0, 1))
+            )
+        assert [one.returncode for one in done] == [0, 0], done[0].stderr + done[1].stderr
+        found = [float(row["loss"]) for row in rows(workdir)]
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
+        assert weights.read_provenance(workdir / "encoder").model == "tiny"
 
 
 def test_a_finished_run_is_not_run_again(undisturbed, folder):
