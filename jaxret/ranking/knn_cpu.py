@@ -14,11 +14,11 @@ from jaxret.ranking.selection import Neighbours, ordered
 from jaxret.ranking.settling import MARGIN, settle, wide
 from jaxret.ranking.workers import cores, in_threads
 
-DATABASE_BLOCK, BLOCKS_A_CORE = 2048, 4
+DATABASE_BLOCK, BLOCKS_A_CORE = 4096, 4
 LARGEST_BLOCK = 1 << 20  # so that 32 bits count its products with a part of the queries
 # Queries of one pass over the database, and neighbours that they may ask for together.
 MOST_QUERIES, MOST_NEIGHBOURS = 4096, 1 << 23
-SETTLED = 64  # queries settled at once, a divisor of PART
+SETTLED = 32  # queries settled at once, a divisor of PART
 WIDE_PART, WIDE_PRODUCTS = 512, 1 << 26  # queries and products at once in float64
 
 

@@ -107,14 +107,17 @@ def _bfloat16_is_fast() -> bool:
     """Measured once a process: some 0.1 s. Results do not depend on it, only time does."""
     shapes = (256, 512), (1024, 512)
 
-    def once(arrays: list[jax.Array]) -> float:
-        start = time.process_time()  # not the time of day: the machine may be busy
-        _product(*arrays).block_until_ready()
+    def seconds(arrays: list[jax.Array]) -> float:
+        # Of the processor, not of the day: the machine may be busy. Too coarse for one product.
+        start = time.process_time()
+        for _ in range(10):
+            _product(*arrays).block_until_ready()
         return time.process_time() - start
 
-    wide = [jnp.zeros(shape, jnp.float32) for shape in shapes]
+    wide = [jnp.ones(shape, jnp.float32) for shape in shapes]
     narrow = [array.astype(jnp.bfloat16) for array in wide]
-    return 2 * min(once(narrow) for _ in range(8)) < min(once(wide) for _ in range(8))
+    _, *rest = [(seconds(narrow), seconds(wide)) for _ in range(3)]  # the first ones compile
+    return 2 * min(pair[0] for pair in rest) < min(pair[1] for pair in rest)
 
 
 @jax.jit

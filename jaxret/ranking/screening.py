@@ -28,6 +28,7 @@ DEVIATIONS = 4
 SLACK = 1.1
 # A query that collects this many times what is expected is given up: ties, or a misleading sample.
 CROWDED = 4
+SORTED = 32  # queries of whose sample the best are sought at once
 SCORED = 256  # rows scored at once, so that they stay in the caches
 
 
@@ -63,7 +64,7 @@ class Screen:
     def run(self, size: int) -> None:
         """The pass, over blocks of `size` rows, a thread a core."""
         self.error = self.products.error(self.longest)
-        crowd = self._set_floors()
+        crowd = self._set_floors(size)
         seen = np.zeros(len(self.queries), np.int64)
 
         def scan(start: int) -> None:
@@ -77,30 +78,38 @@ class Screen:
 
         in_threads(scan, range(0, len(self.database), size))
 
-    def _set_floors(self) -> float:
+    def _set_floors(self, size: int) -> float:
         """Sets the floors; returns how many rows above its own make a query a hopeless one."""
         step = max(1, min(SAMPLE_STEP, len(self.database) // SMALLEST_SAMPLE))
         step = max(step, len(self.database) // SAMPLE)
-        sample = np.ascontiguousarray(self.database[::step])
+        sample = self.database[::step]
         # The square root of the rank r for which r - DEVIATIONS sqrt(r) = count / step.
         root = DEVIATIONS / 2 + math.sqrt(DEVIATIONS**2 / 4 + self.count / step)
         rank = math.ceil(root**2)
+        self.floors = np.full((len(self.queries), 1), -np.inf, np.float32)
         if rank >= len(sample):
-            self.floors = np.full((len(self.queries), 1), -np.inf, np.float32)
             return np.inf
-        self.floors = np.empty((len(self.queries), 1), np.float32)
-        prepared = self.products.prepared(sample)
-
-        def one(first: int) -> None:
-            part = slice(first, first + PART)
-            sims = self.products.of(first, prepared)
-            at_rank = np.partition(sims, len(sample) - rank, axis=1)[:, len(sample) - rank]
-            floors = (at_rank - np.float32(SLACK) * self.error[part])[:, None]
-            floors[(sims >= floors).sum(axis=1) > CROWDED * rank] = np.inf
-            self.floors[part] = floors
-
-        in_threads(one, self.starts)
+        for first in self.starts:
+            self._set_floors_of(first, sample, rank, size)
         return 2 * CROWDED * rank * step
+
+    def _set_floors_of(self, first: int, sample: NDArray[np.float32], rank: int, size: int) -> None:
+        floors, error = self.floors[first : first + PART], self.error[first : first + PART]
+        sims = np.empty((len(floors), len(sample)), np.float32)
+
+        def multiply(start: int) -> None:
+            rows = np.ascontiguousarray(sample[start : start + size])
+            sims[:, start : start + size] = self.products.of(first, self.products.prepared(rows))
+
+        def choose(start: int) -> None:
+            part = slice(start, start + SORTED)
+            at_rank = np.partition(sims[part], len(sample) - rank, axis=1)[:, len(sample) - rank]
+            own = at_rank - np.float32(SLACK) * error[part]
+            crowded = (sims[part] >= own[:, None]).sum(axis=1) > CROWDED * rank
+            floors[part, 0] = np.where(crowded, np.inf, own)
+
+        in_threads(multiply, range(0, len(sample), size))
+        in_threads(choose, range(0, len(floors), SORTED))
 
     def _above_floor(
         self, first: int, rows: NDArray, start: int

@@ -67,7 +67,7 @@ def measure_offline(count: int, spread: float) -> dict[str, Any]:
         "what": f"diffusion offline, clustered {count} x {DIM}",
         "spread": spread,
         **clock.figures(),
-        # Neighbours grow with the square of the rows, diffusion with the rows.
+        # Neighbours grow with the square of the rows at most, diffusion with the rows.
         "projected_seconds_1m": neighbours * (1e6 / count) ** 2 + diffusion * 1e6 / count,
     }
 
