@@ -104,7 +104,13 @@ def alone_in(workdir: Path) -> Iterator[None]:
     Raises:
         UserError: Another run is at work there.
     """
-    with (workdir / "lock").open("w") as file:
+    try:
+        file = (workdir / "lock").open("w")
+    except OSError as error:
+        raise WorkdirError(
+            f"{workdir} cannot be written ({error.strerror}): choose another --workdir."
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

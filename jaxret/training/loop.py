@@ -3,48 +3,35 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from tqdm import tqdm
 
 from jaxret import data, parallel
-from jaxret.artifacts import Store
-from jaxret.data.dataset import Dataset
 from jaxret.errors import UserError
 from jaxret.models import saving
 from jaxret.models.encoder import Encoder
 from jaxret.models.locations import cache_dir
 from jaxret.models.own import TRAINED
-from jaxret.training import optimizers, sampling
-from jaxret.training.augmentations import RECIPES, augment
+from jaxret.training import optimizers
 from jaxret.training.beginning import starting_encoder
 from jaxret.training.checkpoints import Checkpoints, alone_in, check_same_run
-from jaxret.training.collection import (
-    NO_INSTANCE,
-    Collection,
-    check_enough,
-    held_out_dataset,
-    write_dataset,
-)
+from jaxret.training.collection import write_dataset
 from jaxret.training.curves import Curves, main_protocol
-from jaxret.training.photographs import Photographs, stored
+from jaxret.training.lesson import Feed, Lesson, Tell
 from jaxret.training.report import VIEWS, write_report
 from jaxret.training.settings import TrainSettings
 from jaxret.training.step import initial_state, make_step
 from jaxret.training.validation import Validation
-from jaxret.training.views import write_views
 
 HELD_OUT = "held_out"  # the folder of a workdir that holds what was never learnt from
-SHOWN = 8  # photographs on the sheet of views
 LARGEST_QUEUE = 65_536  # He et al., CVPR 2020
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -74,9 +61,8 @@ def train(settings: TrainSettings, tell: Tell = lambda line: None) -> Trained:
     dataset = data.load(settings.dataset, settings.data_dir, require_ground_truth=False)
     lesson = Lesson.of(dataset, settings)
     workdir = workdir_of(settings)
-    workdir.mkdir(parents=True, exist_ok=True)
-    with alone_in(workdir) if parallel.is_first() else _nothing():
-        check_same_run(workdir, _key(settings, encoder, lesson))
+    check_same_run(workdir, _key(settings, encoder, lesson))
+    with alone_in(workdir) if parallel.is_first() else nullcontext():
         if lesson.held_out is not None and parallel.is_first():
             write_dataset(lesson.held_out, workdir / HELD_OUT)
         return _Run(settings, encoder, lesson, workdir, mesh, tell).all()
@@ -88,11 +74,6 @@ def workdir_of(settings: TrainSettings) -> Path:
     return cache_dir() / "training" / settings.digest()[:20]
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
 def _check_devices(settings: TrainSettings, devices: int) -> None:
     if settings.batch_size % devices:
         near = parallel.round_up(settings.batch_size, devices)
@@ -102,42 +83,13 @@ def _check_devices(settings: TrainSettings, devices: int) -> None:
         )
 
 
-def _key(settings: TrainSettings, encoder: Encoder, lesson: "Lesson") -> dict[str, Any]:
+def _key(settings: TrainSettings, encoder: Encoder, lesson: Lesson) -> dict[str, Any]:
     """What makes a run, by content where there is some."""
     return {
         **settings.key(),
         "initial_weights": encoder.digest(),
         "photographs": lesson.collection.photographs.fingerprint(),
     }
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What is learnt from, and what is kept back.
-
-    Attributes:
-        learnt: Positions in the collection.
-        held_out: As a dataset of its own; None where nothing is held out.
-    """
-
-    collection: Collection
-    learnt: np.ndarray
-    held_out: Dataset | None
-
-    @classmethod
-    def of(cls, dataset: Dataset, settings: TrainSettings) -> "Lesson":
-        collection = Collection.of(dataset)
-        if settings.loss == "ap" and (collection.instance == NO_INSTANCE).all():
-            raise UserError(
-                f"--loss=ap needs to know which photographs show the same instance, and "
-                f"{dataset.name} has no ground truth: make one with "
-                "`python tools/make_ground_truth.py --folder=FOLDER`, or learn with --loss=simclr."
-            )
-        back = collection.held_out(settings.held_out, settings.seed)
-        held_out = held_out_dataset(collection, back, settings.seed) if back.any() else None
-        usable = ~back & ~(collection.junk & (settings.loss == "ap"))
-        check_enough(collection, ~usable, held_out, settings.batch_size)
-        return cls(collection, np.flatnonzero(usable), held_out)
 
 
 class _Run:
@@ -154,9 +106,7 @@ class _Run:
     ) -> None:
         self._settings, self._encoder, self._lesson = settings, encoder, lesson
         self._workdir, self._mesh, self._tell = workdir, mesh, tell
-        self._photographs = self._read_photographs()
-        self._instance = lesson.collection.instance[self._photographs.ids]
-        self._sampler = self._make_sampler()
+        self._feed = Feed(lesson, settings, workdir, mesh, tell)
         self._validation = self._make_validation()
         self._checkpoints = Checkpoints(workdir / "checkpoints")
         self._rate = optimizers.learning_rate(settings)
@@ -172,7 +122,9 @@ class _Run:
             return Trained(self._workdir, self._curves)
         with self._told_to_stop(), self._bar(begun) as bar:
             if not begun:
-                self._show_views(state)
+                if parallel.is_first():
+                    key = jax.random.wrap_key_data(jax.device_get(state["key"]))
+                    self._feed.show_views(self._workdir / VIEWS, key)
                 self._measure(0, state)
             for step, new, metrics, seconds in self._steps(state, begun):
                 state = new
@@ -189,35 +141,6 @@ class _Run:
 
     # Before the first step
 
-    def _read_photographs(self) -> Photographs:
-        lesson, settings = self._lesson, self._settings
-        assert settings.stored_size is not None
-        photographs = stored(
-            lesson.collection.photographs,
-            lesson.learnt,
-            settings.stored_size,
-            Store(self._workdir),
-            settings.workers,
-            lesson.collection.dataset.on_bad_image,
-        )
-        for name, reason in photographs.skipped:
-            self._tell(f"Left out: {reason or name}")
-        return photographs
-
-    def _make_sampler(self) -> sampling.Sampler:
-        settings, count = self._settings, len(self._photographs.ids)
-        if settings.loss == "ap":
-            parts = settings.ap_group, settings.batch_size, settings.seed
-            sampler = sampling.grouped(self._instance, *parts)
-        else:
-            sampler = sampling.shuffled(count, settings.batch_size, settings.seed)
-        if not sampler.batches_an_epoch:
-            raise UserError(
-                f"{count} photographs that can be learnt from fill no --batch_size="
-                f"{settings.batch_size}: give a smaller one."
-            )
-        return sampler
-
     def _make_validation(self) -> Validation | None:
         held_out, settings = self._lesson.held_out, self._settings
         if held_out is None:
@@ -227,7 +150,7 @@ class _Run:
     def _first_state(self) -> tuple[Any, int]:
         settings = self._settings
         queue = settings.queue_size or min(
-            self._sampler.batches_an_epoch * settings.batch_size,
+            self._feed.batches_an_epoch * settings.batch_size,
             LARGEST_QUEUE // settings.batch_size * settings.batch_size,
         )
         state = parallel.replicated(initial_state(self._encoder, settings, queue), self._mesh)
@@ -238,17 +161,6 @@ class _Run:
             self._tell(f"Going on after step {begun} of {settings.steps}.")
         return state, begun
 
-    def _show_views(self, state: Any) -> None:
-        """A sheet of what the network is shown, so that one sees what it can learn."""
-        if not parallel.is_first():
-            return
-        settings, count = self._settings, min(SHOWN, len(self._photographs.ids))
-        pixels = jnp.asarray(self._photographs.pixels[:count])
-        keys = jax.random.split(jax.random.wrap_key_data(jax.device_get(state["key"])), (2, count))
-        recipe = RECIPES[str(settings.augmentation)]
-        views = [augment(key, pixels, recipe, settings.image_size) for key in keys]
-        write_views(self._workdir / VIEWS, pixels, [np.asarray(view) for view in views])
-
     # Steps
 
     def _steps(self, state: Any, begun: int) -> Iterator[tuple[int, Any, dict[str, float], float]]:
@@ -256,21 +168,9 @@ class _Run:
         step_of = make_step(self._encoder.spec, self._settings, self._mesh)
         for step in range(begun, self._settings.steps):
             started = time.perf_counter()
-            state, metrics = step_of(state, *self._batch(step))
+            state, metrics = step_of(state, *self._feed.batch(step))
             numbers = {name: float(value) for name, value in metrics.items()}
             yield step + 1, state, numbers, time.perf_counter() - started
-
-    def _batch(self, step: int) -> tuple[Any, ...]:
-        epoch, positions = self._sampler.batch(step)
-        labels = sampling.labels(self._instance, positions)
-        share = len(positions) // jax.process_count()
-        mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
-        rows = (
-            self._photographs.pixels[positions[mine]],
-            self._photographs.ids[positions[mine]].astype(np.int32),
-            labels[mine],
-        )
-        return *(parallel.rows_of_all(one, self._mesh) for one in rows), np.int32(epoch)
 
     def _record(self, step: int, metrics: dict[str, float], seconds: float, bar: Any) -> None:
         for name, value in metrics.items():
@@ -297,7 +197,7 @@ class _Run:
         return f", mAP {protocol} {100 * self._curves.retrieval[-1][protocol]:.1f}"
 
     def _measure(self, step: int, state: Any) -> None:
-        """MAP of the encoder as it is now, on every process alike."""
+        """Retrieval by the encoder as it is now; every process measures for itself."""
         if self._validation is None or self._curves.measured_at(step):
             return
         found = self._validation.measure(self._learnt(state))
@@ -356,8 +256,9 @@ class _Run:
             f"learnt with --loss={settings.loss} in {settings.steps} steps on "
             f"{self._lesson.collection.dataset.name} from {_origin(settings)} weights"
         )
+        write_report(self._workdir, settings, self._curves, self._feed.batches_an_epoch)
+        # Last: it says that the run has finished.
         saving.save(learnt, self._workdir / TRAINED, source, self._encoder.digest())
-        write_report(self._workdir, settings, self._curves, self._sampler.batches_an_epoch)
 
 
 def _origin(settings: TrainSettings) -> str:
