@@ -31,8 +31,8 @@ class Provenance:
 
     Attributes:
         model: Name of the row.
-        source: Name of the file that was converted.
-        source_sha256: Of that file.
+        source: Name of the file that was converted; of a training, what it learnt from what.
+        source_sha256: Of that file; of a training, the digest of the weights it began with.
         licence: Of the weights.
         jaxret: Version that converted it.
         digest: Of the converted arrays (`Encoder.digest`).
