@@ -10,9 +10,11 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from jaxret import parallel
 from jaxret.artifacts import WorkdirError, write_json
 from jaxret.errors import UserError
 from jaxret.models.own import RUN
+from jaxret.models.weights import files_digest
 
 State = Any
 KEPT = 2
@@ -28,6 +30,7 @@ class Checkpoints:
         with _said_of(folder):
             self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
         self._folder = folder
+        self._digests = folder.parent / "checkpoint.json"  # of the newest; beside Orbax's folder
 
     def latest(self) -> int | None:
         """The step of the newest one."""
@@ -39,9 +42,12 @@ class Checkpoints:
         Raises:
             WorkdirError: The disk does not take it; earlier checkpoints stay.
         """
-        if step != self.latest():
-            with _said_of(self._folder):
-                self._manager.save(step, args=ocp.args.StandardSave(state))
+        if step == self.latest():
+            return
+        with _said_of(self._folder):
+            self._manager.save(step, args=ocp.args.StandardSave(state))
+        if parallel.is_first():
+            write_json(self._digests, {str(step): files_digest(self._folder / str(step))})
 
     def restore(self, like: State) -> State:
         """The newest state, every array placed as its counterpart in `like`.
@@ -51,14 +57,22 @@ class Checkpoints:
         """
         described = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         step = self.latest()
+        # First: Orbax leaves threads behind, which complain later, where it finds a damaged file.
+        written = json.loads(self._digests.read_text("utf-8")) if self._digests.exists() else {}
+        digest = written.get(str(step))  # none where the run was killed before it was written
+        if digest is not None and digest != files_digest(self._folder / str(step)):
+            raise self._unreadable("a file is missing or not as it was written")
         try:
             return self._manager.restore(step, args=ocp.args.StandardRestore(described))
         except Exception as error:  # Orbax and TensorStore raise errors of many kinds
-            reason = str(error).strip().split("\n")[0][:200]
-            raise UserError(
-                f"The checkpoint of step {step} in {self._folder} cannot be read ({reason}); "
-                "remove that folder and start again from the one before."
-            ) from error
+            raise self._unreadable(str(error).strip().split("\n")[0][:200]) from error
+
+    def _unreadable(self, reason: str) -> UserError:
+        step = self.latest()
+        return UserError(
+            f"The checkpoint of step {step} in {self._folder} cannot be read ({reason}); remove "
+            f"{self._folder / str(step)} and start again from the one before."
+        )
 
     def preempted(self, step: int) -> bool:
         """Whether the processes of this run agreed to stop at this step; asked by all of them."""
