@@ -1,7 +1,6 @@
 """Large databases, each measured in a process of its own: time, and the most memory held."""
 
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._rounds import peak_bytes
 from jaxret.ranking import offline
 from jaxret.ranking.diffusion import DiffusionSettings
 from jaxret.ranking.expansion import expand_queries
@@ -116,5 +116,5 @@ class _Clock:
         return {
             "seconds": self.seconds,
             "cpu_seconds": self.cpu_seconds,
-            "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            "peak_gib": peak_bytes() / 2**30,
         }

@@ -3,7 +3,9 @@
 import datetime
 import os
 import platform
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -69,6 +71,20 @@ def machine() -> dict[str, Any]:
             "numpy": np.__version__,
         },
     }
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held.
+
+    On Linux that of its own address space: what getrusage says includes the process that started
+    it.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _processor() -> str:

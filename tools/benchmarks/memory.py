@@ -9,12 +9,12 @@ small size, so that what grows with their number is not hidden behind the activa
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks._rounds import peak_bytes
 from jaxret import defaults, models
 from jaxret.artifacts import Store
 from jaxret.data.dataset import FileSplit
@@ -67,10 +67,9 @@ def measure(folder: Path, model: str, size: int, batch: int) -> dict[str, int]:
     made = extract(
         lambda: recalibrated(models.load(model), split, passed, store), split, how, {}, store
     )
-    unit = 1 if sys.platform == "darwin" else 1024
     return {
         "photographs": len(split),
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "peak_bytes": peak_bytes(),
         "descriptor_bytes": made.vectors.nbytes,
     }
 
