@@ -18,42 +18,15 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from jaxret.artifacts import atomic_write, digest, write_json
-from jaxret.data.dataset import Box, Dataset, Split, without
+from jaxret.data.dataset import Box, Dataset, Split, Subset, without
 from jaxret.data.demo import EASY
 from jaxret.data.folder import EXTENSIONS, GROUND_TRUTH_FILE
 from jaxret.data.images import BadImage, decode
+from jaxret.data.prepared import JoinedSplit
 from jaxret.data.rephotograph import rephotograph
 from jaxret.errors import UserError
 
 NO_INSTANCE = -1
-
-
-@dataclass(frozen=True)
-class Joined:
-    """The photographs of several splits one after the other, each whole."""
-
-    parts: tuple[Split, ...]
-
-    @property
-    def names(self) -> Sequence[str]:
-        return [name for part in self.parts for name in part.names]
-
-    @property
-    def boxes(self) -> Sequence[Box | None]:
-        return [None] * len(self)
-
-    def __len__(self) -> int:
-        return sum(len(part) for part in self.parts)
-
-    def read(self, index: int) -> bytes:
-        for part in self.parts:
-            if index < len(part):
-                return part.read(index)
-            index -= len(part)
-        raise IndexError(index)
-
-    def fingerprint(self) -> str:
-        return digest({"parts": [part.fingerprint() for part in self.parts]})
 
 
 @dataclass(frozen=True)
@@ -89,8 +62,8 @@ class Collection:
         return cls(dataset, instance, junk)
 
     @cached_property
-    def photographs(self) -> Joined:
-        return Joined((self.dataset.database, self.dataset.queries))
+    def photographs(self) -> JoinedSplit:
+        return JoinedSplit((self.dataset.database, self.dataset.queries))
 
     def held_out(self, share: float, seed: int) -> NDArray[np.bool_]:
         """[M]: a share of the instances, and the same share of the photographs of none."""
@@ -148,23 +121,14 @@ def held_out_dataset(collection: Collection, back: NDArray[np.bool_], seed: int)
 
 
 @dataclass(frozen=True)
-class Rephotographed:
-    """Photographs of another split, each taken again (`jaxret.data.rephotograph`)."""
+class Rephotographed(Subset):
+    """Photographs of another split, each whole and taken again (`jaxret.data.rephotograph`)."""
 
-    whole: Split
-    kept: tuple[int, ...]
     seed: int
 
     @property
-    def names(self) -> Sequence[str]:
-        return [self.whole.names[i] for i in self.kept]
-
-    @property
     def boxes(self) -> Sequence[Box | None]:
-        return [None] * len(self.kept)
-
-    def __len__(self) -> int:
-        return len(self.kept)
+        return [None] * len(self)
 
     def read(self, index: int) -> bytes:
         place = self.kept[index]

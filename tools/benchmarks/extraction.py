@@ -10,8 +10,6 @@ of the peak is that of the fastest large matrix product of both frameworks in th
 
 import argparse
 import copy
-import itertools
-import json
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import torch
 import twins
 
 from benchmarks import _torch_side
+from benchmarks._cases import cases, float32_on_both_sides, write_json
 from benchmarks._rounds import machine, ratios, time_in_rounds
 from jaxret import models
 from jaxret.convert import from_state_dict
@@ -222,19 +221,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--repeats", type=int, default=7, help="rounds")
     parser.add_argument("--json", type=Path, help="file to write everything to")
     flags = parser.parse_args(arguments)
-    # Float32 means float32 on both sides; PyTorch would let cuDNN round to TF32.
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True
-    cases = itertools.product(
-        flags.model.split(","),
-        map(int, flags.size.split(",")),
-        map(int, flags.batch.split(",")),
-        flags.dtype.split(","),
-    )
-    results = [compare(Case(*case, not flags.no_rmac), flags.repeats) for case in cases]
+    float32_on_both_sides()
+    results = [compare(Case(*case, not flags.no_rmac), flags.repeats) for case in cases(flags)]
     facts = machine()
     print(table(results, facts))
     if flags.json:
-        report = {"machine": facts, "baseline": BASELINE, "results": results}
-        flags.json.write_text(json.dumps(report, indent=1) + "\n")
+        write_json(flags.json, {"machine": facts, "baseline": BASELINE, "results": results})
     return 0

@@ -11,8 +11,6 @@ every block again in the backward pass. They must give the same loss before they
 
 import argparse
 import copy
-import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -26,6 +24,7 @@ import torch
 import twins
 
 from benchmarks import _torch_training
+from benchmarks._cases import cases, float32_on_both_sides, write_json
 from benchmarks._rounds import machine, ratios, time_in_rounds
 from benchmarks.extraction import photographs
 from jaxret import models
@@ -227,20 +226,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
     parser.add_argument("--json", type=Path, help="file to write everything to")
     flags = parser.parse_args(arguments)
-    # Float32 means float32 on both sides; PyTorch would let cuDNN round to TF32.
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True
-    cases = itertools.product(
-        flags.model.split(","),
-        map(int, flags.size.split(",")),
-        map(int, flags.batch.split(",")),
-        flags.dtype.split(","),
-    )
+    float32_on_both_sides()
     without = [COMPILED] * flags.no_compile + [REMAT] * (not flags.remat)
-    results = [compare(Case(*case), flags.repeats, without) for case in cases]
+    results = [compare(Case(*case), flags.repeats, without) for case in cases(flags)]
     facts = machine()
     print(table(results, facts))
     if flags.json:
-        report = {"machine": facts, "baseline": BASELINE, "results": results}
-        flags.json.write_text(json.dumps(report, indent=1) + "\n")
+        write_json(flags.json, {"machine": facts, "baseline": BASELINE, "results": results})
     return 0
