@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jaxret.ranking.products import PART, Bfloat16Products, Float32Products, Products, bfloat16_pays
 from jaxret.ranking.screening import Screen
-from jaxret.ranking.selection import Neighbours, ordered
+from jaxret.ranking.selection import Neighbours, nothing
 from jaxret.ranking.settling import MARGIN, settle, wide
 from jaxret.ranking.workers import cores, in_threads
 
@@ -18,7 +18,7 @@ DATABASE_BLOCK, BLOCKS_A_CORE = 4096, 4
 LARGEST_BLOCK = 1 << 20  # so that 32 bits count its products with a part of the queries
 # Queries of one pass over the database, and neighbours that they may ask for together.
 MOST_QUERIES, MOST_NEIGHBOURS = 4096, 1 << 23
-SETTLED = 32  # queries settled at once, a divisor of PART
+SETTLED = 64  # queries settled at once, a divisor of PART
 WIDE_PART, WIDE_PRODUCTS = 512, 1 << 26  # queries and products at once in float64
 
 
@@ -77,13 +77,8 @@ class CpuSearch:
         sure = np.zeros(len(queries), np.bool_)
 
         def find(part: slice) -> Neighbours:
-            (sims, ids), sure[part] = screen.nearest(part)
-            known = sure[part]
-            asked, candidates = queries[part][known], ordered(sims[known], ids[known])
-            found = nothing(len(ids), self.k)
-            settled = settle(asked, self.database, candidates, self.k, self.longest)
-            found[0][known], found[1][known] = settled
-            return found
+            found, sure[part] = screen.nearest(part)
+            return settle(queries[part], self.database, found, self.k, self.longest)
 
         return in_parts(find, len(queries), self.k, SETTLED), sure
 
@@ -107,8 +102,3 @@ def in_parts(find: Callable[[slice], Neighbours], count: int, k: int, rows: int)
 
     in_threads(one, range(0, count, rows))
     return found
-
-
-def nothing(count: int, k: int) -> Neighbours:
-    """Room for (similarities, ids), each [count, k], at 0."""
-    return np.zeros((count, k), np.float32), np.zeros((count, k), np.int32)

@@ -7,7 +7,7 @@ float32 by BLAS, or bfloat16 with float32 sums by XLA: where the processor has m
 from __future__ import annotations
 
 import functools
-import math
+import threading
 import time
 from typing import Protocol
 
@@ -18,8 +18,10 @@ from jax import lax
 from ml_dtypes import bfloat16
 from numpy.typing import NDArray
 
+from jaxret.ranking.scratch import Scratch
+
 PART = 256  # queries
-ALIGNED = 64  # bytes: XLA copies an array that does not start at a multiple
+CONVERTED = 512  # rows converted at once, so that they stay in the caches
 # Converting the database costs as much as the products of some forty queries.
 FEWEST_QUERIES, FEWEST_ROWS = 64, 1 << 14
 # A length whose products, or what their rounding loses, come near the ends of float32.
@@ -28,6 +30,8 @@ SHORTEST, LONGEST = 1e-15, 1e15
 
 class Products(Protocol):
     """Inner products of a fixed set of queries [Q, D], `PART` of them at once.
+
+    What a thread is given lies in memory of that thread, which its next call may use again.
 
     Attributes:
       settled: whether they are float32's own, or have to be made again for what they find.
@@ -52,12 +56,15 @@ class Float32Products:
 
     def __init__(self, queries: NDArray[np.float32]) -> None:
         self._queries = queries
+        self._scratch = Scratch()
 
     def prepared(self, rows: NDArray[np.float32]) -> NDArray:
         return rows
 
     def of(self, first: int, rows: NDArray) -> NDArray[np.float32]:
-        return self._queries[first : first + PART] @ rows.T
+        queries = self._queries[first : first + PART]
+        out = self._scratch.array("products", (len(queries), len(rows)), np.float32)
+        return np.matmul(queries, rows.T, out=out)
 
     def error(self, longest: float) -> NDArray[np.float32]:
         return np.zeros(len(self._queries), np.float32)
@@ -69,16 +76,19 @@ class Bfloat16Products:
     settled = False
 
     def __init__(self, queries: NDArray[np.float32]) -> None:
-        self._parts = [_rounded(queries[i : i + PART]) for i in range(0, len(queries), PART)]
+        starts = range(0, len(queries), PART)
+        self._parts = [_rounded(queries[i : i + PART], Scratch()) for i in starts]
         rounded = [part.view(np.uint16).astype(np.uint32) << 16 for part in self._parts]
         self._lengths = _lengths(queries)
         self._lost = _lengths(queries - np.concatenate(rounded).view(np.float32))
+        self._scratch = Scratch()
+        self._outputs = _Outputs()
 
     def prepared(self, rows: NDArray[np.float32]) -> NDArray:
-        return _rounded(rows)
+        return _rounded(rows, self._scratch)
 
     def of(self, first: int, rows: NDArray) -> NDArray[np.float32]:
-        return np.asarray(_product(self._parts[first // PART], rows))
+        return self._outputs.product(self._parts[first // PART], rows)
 
     def error(self, longest: float) -> NDArray[np.float32]:
         """Never more, by Cauchy and Schwarz.
@@ -127,26 +137,38 @@ def _product(queries: jax.Array, rows: jax.Array) -> jax.Array:
     )
 
 
+@functools.partial(jax.jit, donate_argnums=2, keep_unused=True)
+def _product_into(queries: jax.Array, rows: jax.Array, out: jax.Array) -> jax.Array:
+    """The product, in the memory of `out`."""
+    return _product(queries, rows)
+
+
+class _Outputs(threading.local):
+    """Memory of a thread for products, by shape; while a product is in use, other memory."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int], jax.Array] = {}
+
+    def product(self, queries: NDArray, rows: NDArray) -> NDArray[np.float32]:
+        shape = len(queries), len(rows)
+        used = self._kept.pop(shape, None)
+        out = jnp.empty(shape, jnp.float32) if used is None else used
+        self._kept[shape] = _product_into(queries, rows, out)
+        return np.asarray(self._kept[shape])
+
+
 def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.linalg.norm(rows.astype(np.float64), axis=1)
 
 
-def _rounded(rows: NDArray[np.float32], block: int = 256) -> NDArray:
+def _rounded(rows: NDArray[np.float32], scratch: Scratch) -> NDArray:
     """`rows` in bfloat16. On their bits: ml_dtypes converts four times slower."""
-    rounded = _aligned(rows.shape)
-    bits = np.empty((min(block, len(rows)), rows.shape[1]), np.uint32)
-    for start in range(0, len(rows), block):
-        part = rows[start : start + block].view(np.uint32)
+    rounded = scratch.array("rounded", rows.shape, bfloat16)
+    bits = scratch.array("bits", (min(CONVERTED, len(rows)), rows.shape[1]), np.uint32)
+    for start in range(0, len(rows), CONVERTED):
+        part = rows[start : start + CONVERTED].view(np.uint32)
         there = bits[: len(part)]
         np.add(part, np.uint32(0x8000), out=there)  # what makes cutting off rounding
         np.right_shift(there, np.uint32(16), out=there)
-        np.copyto(rounded[start : start + block].view(np.uint16), there, casting="unsafe")
+        np.copyto(rounded[start : start + CONVERTED].view(np.uint16), there, casting="unsafe")
     return rounded
-
-
-def _aligned(shape: tuple[int, ...]) -> NDArray:
-    """An empty bfloat16 array that XLA reads where it lies."""
-    spare = ALIGNED // 2
-    memory = np.empty(math.prod(shape) + spare, np.uint16)
-    first = -memory.ctypes.data % ALIGNED // 2
-    return memory[first : first + math.prod(shape)].view(bfloat16).reshape(shape)

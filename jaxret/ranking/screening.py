@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxret.ranking.products import PART, Products
-from jaxret.ranking.selection import Neighbours
+from jaxret.ranking.scratch import Scratch
+from jaxret.ranking.selection import Neighbours, nothing, ordered
 from jaxret.ranking.workers import in_threads
 
 SAMPLE = 8192  # rows at most, and one in SAMPLE_STEP of a smaller database
@@ -28,8 +29,8 @@ DEVIATIONS = 4
 SLACK = 1.1
 # A query that collects this many times what is expected is given up: ties, or a misleading sample.
 CROWDED = 4
+SCORED = 512  # rows scored at once, so that they stay in the caches
 SORTED = 32  # queries of whose sample the best are sought at once
-SCORED = 256  # rows scored at once, so that they stay in the caches
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Screen:
     products: Products
     count: int
     longest: float
+    scratch: Scratch = field(default_factory=Scratch)
     error: NDArray[np.float32] = field(init=False)
     floors: NDArray[np.float32] = field(init=False)
     found: dict[int, list[tuple[NDArray, NDArray, NDArray]]] = field(default_factory=dict)
@@ -116,29 +118,34 @@ class Screen:
     ) -> tuple[NDArray[np.uint16], NDArray[np.int32], NDArray[np.float32]]:
         part = slice(first, first + PART)
         sims = self.products.of(first, rows)
-        places = np.flatnonzero(sims >= self.floors[part])
+        above = self.scratch.array("above", sims.shape, np.bool_)
+        places = np.flatnonzero(np.greater_equal(sims, self.floors[part], out=above))
         queries, ids = np.divmod(places.astype(np.int32), np.int32(len(rows)))
         return queries.astype(np.uint16), ids + np.int32(start), sims.ravel()[places]
 
     def nearest(self, asked: slice) -> tuple[Neighbours, NDArray[np.bool_]]:
-        """The nearest of some queries, all of one part, by float32 products, in any order.
+        """The nearest of some queries, all of one part, in the order of rankings.
 
         Returns:
           ((similarities, ids), each [q, count]), and which of the queries are sure [q].
         """
-        ids, sims, ends = self._collected(asked)
-        shape = len(ends) - 1, self.count
-        nearest = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
-        sure = np.zeros(len(ends) - 1, np.bool_)
-        for row in range(len(sure)):
-            own = slice(ends[row], ends[row + 1])
-            if own.stop - own.start >= self.count:
-                found, sure[row] = self._best(asked.start + row, ids[own], sims[own])
-                nearest[0][row], nearest[1][row] = found
+        sims, ids, counts = self._collected(asked)
+        sure = (counts >= self.count) & (self.floors[asked, 0] < np.inf)
+        nearest = nothing(len(sure), self.count)
+        if sure.any():
+            found = ordered(sims[sure], ids[sure])
+            if not self.products.settled:
+                found = ordered(*self._scored(asked.start + np.flatnonzero(sure), *found))
+            for kept, there in zip(nearest, found, strict=True):
+                kept[sure] = there[:, : self.count]
+        # The last of the true nearest is no worse than the worst of any `count` rows.
+        sure &= nearest[0][:, -1] - self.error[asked] >= self.floors[asked, 0]
         return nearest, sure
 
-    def _collected(self, asked: slice) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray]:
-        """(ids, similarities, where each query's begin, and the last one's end [q + 1])."""
+    def _collected(
+        self, asked: slice
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
+        """(similarities, ids, each [q, most], filled up with what comes last, and how many [q])."""
         index, first = divmod(asked.start, PART)
         pieces = []
         for _, found in sorted(self.found.items()):
@@ -148,37 +155,33 @@ class Screen:
         queries, ids, sims = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
         order = np.argsort(queries, kind="stable")
         counts = np.bincount(queries - first, minlength=len(self.queries[asked]))
-        return ids[order], sims[order], np.concatenate([[0], np.cumsum(counts)])
+        there = np.arange(counts.max()) < counts[:, None]
+        all_sims, all_ids = nothing(*there.shape)
+        all_sims[there], all_ids[there] = sims[order], ids[order]
+        all_sims[~there] = -np.inf
+        return all_sims, all_ids, counts
 
-    def _best(
-        self, query: int, ids: NDArray[np.int32], sims: NDArray[np.float32]
-    ) -> tuple[Neighbours, bool]:
-        """The best `count` of what a query has collected, and whether no other could be better."""
-        best = np.argpartition(sims, -self.count)[-self.count :]
-        # The last of the true nearest is no worse than the worst of any `count` rows.
-        if self.products.settled:
-            least = sims[best].min()
-        else:
-            scored = _scored(self.queries[query], self.database, ids[best])
-            least = scored.min() - self.error[query]
-            sims[best] = np.nan  # no others
-            others = np.flatnonzero(sims >= least)
-            ids = np.concatenate([ids[best], ids[others]])
-            more = _scored(self.queries[query], self.database, ids[self.count :])
-            sims = np.concatenate([scored, more])
-            best = np.argpartition(sims, -self.count)[-self.count :]
-        return (sims[best], ids[best]), bool(least >= self.floors[query, 0])
+    def _scored(
+        self, queries: NDArray[np.int64], sims: NDArray[np.float32], ids: NDArray[np.int32]
+    ) -> Neighbours:
+        """Those of what queries [q] have collected that could be of their nearest, by float32.
 
+        `sims`, `ids`: [q, c], in order; what could not be of the nearest comes out as the last.
+        """
+        scores = np.full_like(sims, -np.inf)
+        for row, query in enumerate(queries):
+            best = slice(self.count)
+            self._multiply(query, ids[row, best], out=scores[row, best])
+            least = scores[row, best].min() - self.error[query]
+            others = slice(self.count, max(self.count, np.count_nonzero(sims[row] >= least)))
+            self._multiply(query, ids[row, others], out=scores[row, others])
+        return scores, ids
 
-def _scored(
-    query: NDArray[np.float32], database: NDArray[np.float32], ids: NDArray[np.int32]
-) -> NDArray[np.float32]:
-    """Inner products [c] of a query [D] with rows of the database."""
-    sims = np.empty(len(ids), np.float32)
-    rows = np.empty((SCORED, len(query)), np.float32)
-    for start in range(0, len(ids), SCORED):
-        wanted = ids[start : start + SCORED]
-        there = rows[: len(wanted)]
-        np.take(database, wanted, axis=0, out=there, mode="clip")  # other modes fill a buffer first
-        np.matmul(there, query, out=sims[start : start + SCORED])
-    return sims
+    def _multiply(self, query: int, ids: NDArray[np.int32], out: NDArray[np.float32]) -> None:
+        """Inner products [c] of a query with rows of the database, by float32."""
+        for start in range(0, len(ids), SCORED):
+            wanted = ids[start : start + SCORED]
+            rows = self.scratch.array("scored", (len(wanted), self.database.shape[1]), np.float32)
+            # Other modes fill a buffer first.
+            np.take(self.database, wanted, axis=0, out=rows, mode="clip")
+            np.matmul(rows, self.queries[query], out=out[start : start + SCORED])

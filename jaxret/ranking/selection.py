@@ -15,6 +15,11 @@ CACHED = 1 << 20  # similarities at once, so that what is made of them stays in 
 Neighbours = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
+def nothing(count: int, k: int) -> Neighbours:
+    """Room for (similarities, ids), each [count, k], at 0."""
+    return np.zeros((count, k), np.float32), np.zeros((count, k), np.int32)
+
+
 def ordered(sims: NDArray[np.float32], ids: NDArray[np.int32]) -> Neighbours:
     """Each row of (sims, ids) [Q, c] put in the order of rankings."""
     keys = (_descending(sims).astype(np.int64) << 32) | ids

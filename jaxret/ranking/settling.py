@@ -7,12 +7,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from jaxret.ranking.scratch import Scratch
 from jaxret.ranking.selection import Neighbours, best, ordered
 
 # Candidates beyond k: among them lies everything that rounding can confuse with the k-th, or the
 # query is done again in float64.
 MARGIN = 16
+AT_ONCE = 256  # rows of candidates, so that they stay in the caches
 BLOCK = 2048  # database rows, in float64 and converted: what suits the caches
+
+_SCRATCH = Scratch()
 
 
 def wide(
@@ -51,8 +55,10 @@ def settle(
     unsure = np.zeros(sims.shape, np.bool_)
     unsure[:, :-1] |= close
     unsure[:, 1:] |= close
-    rows, columns = np.nonzero(unsure)
-    sims[rows, columns] = _exact(queries, database, rows, ids[rows, columns])
+    for row in np.flatnonzero(unsure.any(axis=1)):
+        columns = np.flatnonzero(unsure[row])
+        query = queries[row].astype(np.float64)
+        sims[row, columns] = _exact(query, database, ids[row, columns])
     sims, ids = ordered(sims, ids)
     top_sims, top_ids = sims[:, :k], ids[:, :k]
     if ids.shape[1] < len(database):
@@ -78,16 +84,17 @@ def _rounding(
 
 
 def _exact(
-    queries: NDArray[np.float32],
-    database: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    ids: NDArray[np.int32],
-    block: int = 256,
+    query: NDArray[np.float64], database: NDArray[np.float32], ids: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Inner products of the pairs (queries[rows], database[ids]) by way of float64."""
-    sims = np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), block):
-        part = slice(start, start + block)
-        left, right = queries[rows[part]], database[ids[part]]
-        sims[part] = np.einsum("pd,pd->p", left, right, dtype=np.float64)
+    """Inner products [c] of a query [D] with rows of the database, by way of float64."""
+    sims = np.empty(len(ids), np.float32)
+    shape = min(AT_ONCE, len(ids)), len(query)
+    narrow = _SCRATCH.array("narrow", shape, np.float32)
+    wide = _SCRATCH.array("wide", shape, np.float64)
+    for start in range(0, len(ids), AT_ONCE):
+        wanted = ids[start : start + AT_ONCE]
+        rows = narrow[: len(wanted)]
+        np.take(database, wanted, axis=0, out=rows, mode="clip")  # other modes fill a buffer first
+        wide[: len(wanted)] = rows
+        sims[start : start + AT_ONCE] = wide[: len(wanted)] @ query
     return sims

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import jax
 from threadpoolctl import ThreadpoolController
@@ -17,12 +17,25 @@ def in_threads(work: Callable[[int], None], items: Sequence[int]) -> None:
     """Does `work` for every item, a thread a core; the first error ends it.
 
     Meanwhile NumPy's matrix products take one thread each: threads within threads would wait for
-    each other.
+    each other. For the same reason `work` must not call this.
     """
     # NumPy and XLA let go of the interpreter while they work.
-    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(cores()) as pool:
-        for _ in pool.map(work, items):
-            pass
+    with _libraries().limit(limits=1, user_api="blas"):
+        pool = _pool(cores())
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
+
+
+@functools.cache
+def _pool(count: int) -> ThreadPoolExecutor:
+    """Threads that stay: new ones get new memory from the system, page by page."""
+    return ThreadPoolExecutor(count, "ranking")
 
 
 @functools.cache

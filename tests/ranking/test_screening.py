@@ -138,3 +138,15 @@ def test_any_scale(monkeypatch, scale):
     expected = knn(queries, database, 20)[1]
     power = np.float32(2.0 ** round(np.log2(scale)))
     np.testing.assert_array_equal(knn(queries, database * power, 20)[1], expected)
+
+
+@pytest.mark.parametrize("products", [Float32Products, Bfloat16Products])
+def test_where_the_sample_is_too_small_for_a_floor_all_rows_are_candidates(products):
+    random = np.random.default_rng(6)
+    database, queries = scattered(random, 90), scattered(random, 7)
+    screen = Screen(queries, database, products(queries), 80, 1.0)
+    screen.run(32)
+    (_, ids), sure = screen.nearest(slice(0, 7))
+    assert sure.all()
+    expected = np.argsort(-exactly(queries, database), axis=1)[:, :80]
+    np.testing.assert_array_equal(np.sort(ids), np.sort(expected))

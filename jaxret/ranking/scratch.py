@@ -1,0 +1,40 @@
+"""Memory that a thread uses again and again.
+
+Fresh memory has to be cleared and mapped by the system, page by page: as slow as a matrix product
+that fills it.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+ALIGNED = 64  # bytes: XLA copies an array that does not start at a multiple
+
+
+class Scratch(threading.local):
+    """Named arrays, other ones for every thread.
+
+    What one holds lasts until the same thread asks for the same name again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[np.uint8]] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
+        """An array of undefined content."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        kept = self._kept.get(name)
+        if kept is None or len(kept) < size:
+            self._kept[name] = kept = aligned(size)
+        return kept[:size].view(dtype).reshape(shape)
+
+
+def aligned(size: int) -> NDArray[np.uint8]:
+    """`size` bytes of undefined content, that XLA reads where they lie."""
+    memory = np.empty(size + ALIGNED, np.uint8)
+    first = -memory.ctypes.data % ALIGNED
+    return memory[first : first + size]
