@@ -77,8 +77,13 @@ class CpuSearch:
         sure = np.zeros(len(queries), np.bool_)
 
         def find(part: slice) -> Neighbours:
-            found, sure[part] = screen.nearest(part)
-            return settle(queries[part], self.database, found, self.k, self.longest)
+            (sims, ids), sure[part] = screen.nearest(part)
+            known = sure[part]
+            candidates = sims[known], ids[known]
+            found = nothing(len(ids), self.k)
+            settled = settle(queries[part][known], self.database, candidates, self.k, self.longest)
+            found[0][known], found[1][known] = settled
+            return found
 
         return in_parts(find, len(queries), self.k, SETTLED), sure
 
