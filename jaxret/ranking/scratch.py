@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -29,11 +30,21 @@ class Scratch(threading.local):
         size = math.prod(shape) * np.dtype(dtype).itemsize
         kept = self._kept.get(name)
         if kept is None or len(kept) < size:
-            self._kept[name] = kept = aligned(size)
+            self._kept[name] = kept = _aligned(size)
         return kept[:size].view(dtype).reshape(shape)
 
+    def rows(
+        self, database: NDArray[np.float32], ids: NDArray[np.int32], at_once: int
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Rows of a database [N, D] by their ids [c], `at_once` of them: (which of the c, rows)."""
+        for start in range(0, len(ids), at_once):
+            part = slice(start, min(start + at_once, len(ids)))
+            rows = self.array("rows", (part.stop - start, database.shape[1]), np.float32)
+            # Other modes fill a buffer first.
+            yield part, np.take(database, ids[part], axis=0, out=rows, mode="clip")
 
-def aligned(size: int) -> NDArray[np.uint8]:
+
+def _aligned(size: int) -> NDArray[np.uint8]:
     """`size` bytes of undefined content, that XLA reads where they lie."""
     memory = np.empty(size + ALIGNED, np.uint8)
     first = -memory.ctypes.data % ALIGNED

@@ -179,9 +179,5 @@ class Screen:
 
     def _multiply(self, query: int, ids: NDArray[np.int32], out: NDArray[np.float32]) -> None:
         """Inner products [c] of a query with rows of the database, by float32."""
-        for start in range(0, len(ids), SCORED):
-            wanted = ids[start : start + SCORED]
-            rows = self.scratch.array("scored", (len(wanted), self.database.shape[1]), np.float32)
-            # Other modes fill a buffer first.
-            np.take(self.database, wanted, axis=0, out=rows, mode="clip")
-            np.matmul(rows, self.queries[query], out=out[start : start + SCORED])
+        for part, rows in self.scratch.rows(self.database, ids, SCORED):
+            np.matmul(rows, self.queries[query], out=out[part])

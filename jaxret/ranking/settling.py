@@ -16,8 +16,6 @@ MARGIN = 16
 AT_ONCE = 256  # rows of candidates, so that they stay in the caches
 BLOCK = 2048  # database rows, in float64 and converted: what suits the caches
 
-_SCRATCH = Scratch()
-
 
 def wide(
     queries: NDArray[np.float32], database: NDArray[np.float32], k: int, size: int | None = None
@@ -55,10 +53,11 @@ def settle(
     unsure = np.zeros(sims.shape, np.bool_)
     unsure[:, :-1] |= close
     unsure[:, 1:] |= close
+    scratch = Scratch()
     for row in np.flatnonzero(unsure.any(axis=1)):
         columns = np.flatnonzero(unsure[row])
         query = queries[row].astype(np.float64)
-        sims[row, columns] = _exact(query, database, ids[row, columns])
+        sims[row, columns] = _exact(query, database, ids[row, columns], scratch)
     sims, ids = ordered(sims, ids)
     top_sims, top_ids = sims[:, :k], ids[:, :k]
     if ids.shape[1] < len(database):
@@ -84,17 +83,15 @@ def _rounding(
 
 
 def _exact(
-    query: NDArray[np.float64], database: NDArray[np.float32], ids: NDArray[np.int32]
+    query: NDArray[np.float64],
+    database: NDArray[np.float32],
+    ids: NDArray[np.int32],
+    scratch: Scratch,
 ) -> NDArray[np.float32]:
     """Inner products [c] of a query [D] with rows of the database, by way of float64."""
     sims = np.empty(len(ids), np.float32)
-    shape = min(AT_ONCE, len(ids)), len(query)
-    narrow = _SCRATCH.array("narrow", shape, np.float32)
-    wide = _SCRATCH.array("wide", shape, np.float64)
-    for start in range(0, len(ids), AT_ONCE):
-        wanted = ids[start : start + AT_ONCE]
-        rows = narrow[: len(wanted)]
-        np.take(database, wanted, axis=0, out=rows, mode="clip")  # other modes fill a buffer first
-        wide[: len(wanted)] = rows
-        sims[start : start + AT_ONCE] = wide[: len(wanted)] @ query
+    for part, rows in scratch.rows(database, ids, AT_ONCE):
+        in_float64 = scratch.array("in float64", rows.shape, np.float64)
+        in_float64[:] = rows
+        sims[part] = in_float64 @ query
     return sims

@@ -38,6 +38,10 @@ def _pool(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, "ranking")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork leaves the threads behind
+
+
 @functools.cache
 def _libraries() -> ThreadpoolController:
     return ThreadpoolController()

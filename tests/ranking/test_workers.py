@@ -1,10 +1,11 @@
-import threading
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 
-from jaxret.ranking.scratch import ALIGNED, Scratch
 from jaxret.ranking.workers import in_threads
 
 
@@ -35,17 +36,15 @@ def test_the_first_error_ends_it_and_the_threads_work_on():
     assert len(begun) == count  # nothing of the failed work goes on
 
 
-def test_scratch_is_kept_aligned_and_a_thread_has_its_own():
-    scratch = Scratch()
-    large = scratch.array("a", (7, 5), np.float32)
-    small = scratch.array("a", (3, 4), np.uint16)
-    assert np.shares_memory(large, small)
-    assert not np.shares_memory(large, scratch.array("b", (7, 5), np.float32))
-    assert large.ctypes.data % ALIGNED == 0
-    elsewhere = []
-    thread = threading.Thread(
-        target=lambda: elsewhere.append(scratch.array("a", (7, 5), np.float32))
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_has_threads_of_its_own():
+    script = (
+        "import os\n"
+        "from jaxret.ranking.workers import in_threads\n"
+        "in_threads(lambda item: None, range(4))\n"
+        "if os.fork() == 0:\n"
+        "    in_threads(lambda item: None, range(4))\n"
+        "    os._exit(7)\n"
+        "raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))\n"
     )
-    thread.start()
-    thread.join()
-    assert not np.shares_memory(large, elsewhere[0])
+    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 7
