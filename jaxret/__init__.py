@@ -13,6 +13,7 @@ _HOMES = {
     "l2_normalize": "jaxret.descriptors.pooling",
     "rmac": "jaxret.descriptors.rmac",
     "recalibrate": "jaxret.models.batch_norm",
+    "Index": "jaxret.ranking.index",
     "knn": "jaxret.ranking.knn",
     "expand_queries": "jaxret.ranking.expansion",
     "augment_database": "jaxret.ranking.expansion",

@@ -8,7 +8,8 @@ from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret.errors import UserError
-from jaxret.ranking.inputs import as_descriptors, longest_row, measured, positive_integer
+from jaxret.ranking.index import Index
+from jaxret.ranking.inputs import as_descriptors, measured, positive_integer
 from jaxret.ranking.knn_cpu import SETTLED, CpuSearch, in_parts
 from jaxret.ranking.knn_devices import DeviceSearch
 from jaxret.ranking.selection import Neighbours
@@ -17,7 +18,7 @@ from jaxret.ranking.settling import MARGIN, settle
 
 def knn(
     queries: ArrayLike,
-    database: ArrayLike,
+    database: ArrayLike | Index,
     k: int,
     *,
     block_size: int | None = None,
@@ -32,7 +33,7 @@ def knn(
 
     Args:
       queries: [Q, D]; Q may be 0.
-      database: [N, D].
+      database: [N, D], or an `Index` of it where several searches follow each other.
       k: neighbours a query; more than N gives N.
       block_size: database rows a block, None for what suits the caches or the device's memory.
       mesh: one axis of devices over which the database is spread; None for the accelerators of
@@ -49,44 +50,39 @@ def knn(
       UserError: see `as_descriptors`; an empty database; k below 1; precision or recall without
         a mesh.
     """
-    database, longest = measured(database, "database")
-    queries = as_descriptors(queries, "query", database.shape[1])
-    if not len(database):
+    index = database if isinstance(database, Index) else Index(*measured(database, "database"))
+    queries = as_descriptors(queries, "query", index.rows.shape[1])
+    if not len(index.rows):
         raise UserError("The database is empty; give at least one descriptor to search in.")
     k = positive_integer(k, "k")
     mesh = mesh or _accelerators()
     if mesh is None:
         if precision != "float32" or recall is not None:
             raise UserError("A CPU searches exactly in float32; give a mesh of devices otherwise.")
-        return search(queries, database, k, block_size, longest=longest)
-    devices = DeviceSearch(mesh, precision, recall, block_size)
-    return search(queries, database, k, devices=devices, longest=longest)
+        return search(queries, index, k, block_size)
+    return search(queries, index, k, devices=DeviceSearch(mesh, precision, recall, block_size))
 
 
 def search(
     queries: NDArray[np.float32],
-    database: NDArray[np.float32],
+    database: NDArray[np.float32] | Index,
     k: int,
     block_size: int | None = None,
     devices: DeviceSearch | None = None,
-    longest: float | None = None,
 ) -> Neighbours:
-    """`knn` without its checks, for arrays that have passed them.
-
-    `longest`: length of the longest database row, None to look for it.
-    """
-    k = min(k, len(database))
-    if longest is None:
-        longest = longest_row(database)
+    """`knn` without its checks, for arrays that have passed them."""
+    index = database if isinstance(database, Index) else Index.unchecked(database)
+    rows = index.rows
+    k = min(k, len(rows))
     # Most pairs of a long list are too close for the float32 that accelerators are good at.
-    if devices is None and 32 * k <= len(database) and (mesh := _accelerators()):
+    if devices is None and 32 * k <= len(rows) and (mesh := _accelerators()):
         devices = DeviceSearch(mesh, block_size=block_size)
     if devices is None:
-        return CpuSearch(database, k, longest, block_size).of(queries)
-    sims, ids = devices.candidates(queries, database, min(k + MARGIN, len(database)))
+        return CpuSearch(index, k, block_size).of(queries)
+    sims, ids = devices.candidates(queries, rows, min(k + MARGIN, len(rows)))
 
     def find(part: slice) -> Neighbours:
-        return settle(queries[part], database, (sims[part], ids[part]), k, longest)
+        return settle(queries[part], rows, (sims[part], ids[part]), k, index.longest)
 
     return in_parts(find, len(queries), k, SETTLED)
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jaxret.ranking.index import Index
 from jaxret.ranking.products import PART, Bfloat16Products, Float32Products, Products, bfloat16_pays
 from jaxret.ranking.screening import Screen
 from jaxret.ranking.selection import Neighbours, nothing
 from jaxret.ranking.settling import MARGIN, settle, wide
 from jaxret.ranking.workers import cores, in_threads
 
-DATABASE_BLOCK, BLOCKS_A_CORE = 4096, 4
+DATABASE_BLOCK, BLOCKS_A_CORE = 8192, 4
 LARGEST_BLOCK = 1 << 20  # so that 32 bits count its products with a part of the queries
 # Queries of one pass over the database, and neighbours that they may ask for together.
 MOST_QUERIES, MOST_NEIGHBOURS = 4096, 1 << 23
@@ -27,21 +28,19 @@ class CpuSearch:
     """How to find the neighbours of any queries.
 
     Attributes:
-      database: [N, D].
+      index: the database.
       k: neighbours a query, at most N.
-      longest: length of the longest database row.
       block_size: database rows a block, None for what suits the caches.
     """
 
-    database: NDArray[np.float32]
+    index: Index
     k: int
-    longest: float
     block_size: int | None = None
 
     def of(self, queries: NDArray[np.float32]) -> Neighbours:
         """(similarities, ids), each [Q, k], in the order of rankings."""
         # Most pairs of a long list are too close for float32 to tell their order.
-        if 32 * self.k > len(self.database):
+        if 32 * self.k > len(self.index.rows):
             return self._by_float64(queries)
         at_once = int(np.clip(MOST_NEIGHBOURS // max(1, self.k), PART, MOST_QUERIES))
         found = nothing(len(queries), self.k)
@@ -54,12 +53,12 @@ class CpuSearch:
         """By the fastest products; by those of float32 what these leave open, then of float64."""
         found = nothing(len(queries), self.k)
         left = np.arange(len(queries))
-        kinds: list[Callable[[NDArray[np.float32]], Products]] = [Float32Products]
-        if bfloat16_pays(queries, len(self.database)):
+        kinds: list[Callable[[NDArray[np.float32], Index], Products]] = [Float32Products]
+        if bfloat16_pays(queries, self.index):
             kinds.insert(0, Bfloat16Products)
         for kind in kinds:
             asked = queries[left]
-            (found[0][left], found[1][left]), sure = self._by(kind(asked), asked)
+            (found[0][left], found[1][left]), sure = self._by(kind(asked, self.index), asked)
             left = left[~sure]
             if not len(left):
                 return found
@@ -70,29 +69,34 @@ class CpuSearch:
         self, products: Products, queries: NDArray[np.float32]
     ) -> tuple[Neighbours, NDArray[np.bool_]]:
         """(similarities, ids), each [Q, k], and for which queries they are known to be right."""
-        count = min(self.k + MARGIN, len(self.database))
-        screen = Screen(queries, self.database, products, count, self.longest)
-        share = -(-len(self.database) // (BLOCKS_A_CORE * cores()))
+        database = self.index.rows
+        count = self.k if products.rough else min(self.k + MARGIN, len(database))
+        screen = Screen(queries, self.index, products, count)
+        share = -(-len(database) // (BLOCKS_A_CORE * cores()))
         screen.run(min(self.block_size or min(DATABASE_BLOCK, share), LARGEST_BLOCK))
         sure = np.zeros(len(queries), np.bool_)
 
         def find(part: slice) -> Neighbours:
-            (sims, ids), sure[part] = screen.nearest(part)
+            found, sure[part] = screen.nearest(part)
+            if products.rough:
+                return found
             known = sure[part]
-            candidates = sims[known], ids[known]
-            found = nothing(len(ids), self.k)
-            settled = settle(queries[part][known], self.database, candidates, self.k, self.longest)
-            found[0][known], found[1][known] = settled
-            return found
+            settled = nothing(len(known), self.k)
+            candidates = found[0][known], found[1][known]
+            settled[0][known], settled[1][known] = settle(
+                queries[part][known], database, candidates, self.k, self.index.longest
+            )
+            return settled
 
         return in_parts(find, len(queries), self.k, SETTLED), sure
 
     def _by_float64(self, queries: NDArray[np.float32]) -> Neighbours:
+        database = self.index.rows
         share = -(-len(queries) // cores())
-        rows = max(1, min(WIDE_PART, share, WIDE_PRODUCTS // len(self.database)))
+        rows = max(1, min(WIDE_PART, share, WIDE_PRODUCTS // len(database)))
 
         def find(part: slice) -> Neighbours:
-            return wide(queries[part], self.database, self.k, self.block_size)
+            return wide(queries[part], database, self.k, self.block_size)
 
         return in_parts(find, len(queries), self.k, rows)
 

@@ -30,7 +30,7 @@ class Scratch(threading.local):
         size = math.prod(shape) * np.dtype(dtype).itemsize
         kept = self._kept.get(name)
         if kept is None or len(kept) < size:
-            self._kept[name] = kept = _aligned(size)
+            self._kept[name] = kept = aligned((size,), np.uint8)
         return kept[:size].view(dtype).reshape(shape)
 
     def rows(
@@ -44,8 +44,9 @@ class Scratch(threading.local):
             yield part, np.take(database, ids[part], axis=0, out=rows, mode="clip")
 
 
-def _aligned(size: int) -> NDArray[np.uint8]:
-    """`size` bytes of undefined content, that XLA reads where they lie."""
+def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
+    """An array of undefined content, that XLA reads where it lies."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + ALIGNED, np.uint8)
     first = -memory.ctypes.data % ALIGNED
-    return memory[first : first + size]
+    return memory[first : first + size].view(dtype).reshape(shape)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from jaxret.errors import UserError
 
+LAST = 0x7F800000 << 32  # among `keys`, that of minus infinity
 CACHED = 1 << 20  # similarities at once, so that what is made of them stays in the caches
 
 Neighbours = tuple[NDArray[np.float32], NDArray[np.int32]]
@@ -20,11 +21,26 @@ def nothing(count: int, k: int) -> Neighbours:
     return np.zeros((count, k), np.float32), np.zeros((count, k), np.int32)
 
 
+def keys(sims: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.int64]:
+    """A number for each pair, smaller for what comes before in the order of rankings."""
+    return (_descending(sims).astype(np.int64) << 32) | ids
+
+
+def read(keys: NDArray[np.int64]) -> Neighbours:
+    """The (similarities, ids) that `keys` were made from."""
+    return _similarity((keys >> 32).astype(np.int32)), keys.astype(np.int32)
+
+
+def first_of(keys: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The `count` smallest of each row [Q, c], c >= count, in order; leaves `keys` disordered."""
+    if count < keys.shape[1]:
+        keys.partition(count - 1, axis=1)
+    return np.sort(keys[:, :count], axis=1)
+
+
 def ordered(sims: NDArray[np.float32], ids: NDArray[np.int32]) -> Neighbours:
     """Each row of (sims, ids) [Q, c] put in the order of rankings."""
-    keys = (_descending(sims).astype(np.int64) << 32) | ids
-    keys.sort(axis=1)
-    return _similarity(keys >> 32), (keys & 0xFFFFFFFF).astype(np.int32)
+    return read(np.sort(keys(sims, ids), axis=1))
 
 
 def best(sims: NDArray[np.float32], k: int) -> Neighbours:
@@ -55,16 +71,18 @@ def _best(sims: NDArray[np.float32], k: int) -> Neighbours:
 
 def _descending(sims: NDArray[np.float32]) -> NDArray[np.int32]:
     """An integer for each similarity, larger for smaller ones."""
-    bits = (np.float32(0) - sims).view(np.int32)  # 0 - 0.0 is 0.0: both zeros are one similarity
-    # IEEE floats order as their bits do, negative ones in reverse.
-    return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)
+    # 0 - 0.0 is 0.0: both zeros are one similarity.
+    return _in_order((np.float32(0) - sims).view(np.int32))
 
 
-def _similarity(descending: NDArray[np.int64]) -> NDArray[np.float32]:
+def _similarity(descending: NDArray[np.int32]) -> NDArray[np.float32]:
     """What `_descending` was made from."""
-    bits = descending.astype(np.int32)
-    bits = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)
-    return np.float32(0) - bits.view(np.float32)
+    return np.float32(0) - _in_order(descending).view(np.float32)
+
+
+def _in_order(bits: NDArray[np.int32]) -> NDArray[np.int32]:
+    """IEEE floats order as their bits do, negative ones in reverse. Its own inverse."""
+    return bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
 
 
 def rank(

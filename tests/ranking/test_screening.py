@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxret.ranking import knn_cpu
+from jaxret.ranking import bfloat16, knn_cpu
+from jaxret.ranking.index import Index
 from jaxret.ranking.knn import knn
 from jaxret.ranking.products import Bfloat16Products, Float32Products
 from jaxret.ranking.screening import Screen
@@ -41,19 +42,36 @@ def repeated(random, count):
 MAKERS = [scattered, clustered, alike, uneven, repeated]
 
 
+def indexed(database):
+    return Index(database, float(np.linalg.norm(database, axis=1).max()))
+
+
+def prepared(database):
+    """As `Index.of` does it where bfloat16 is fast."""
+    return Index(database, indexed(database).longest, *bfloat16.kept(database))
+
+
+INDICES = [indexed, prepared]
+
+
+def screened(queries, index, products, count, size):
+    screen = Screen(queries, index, products(queries, index), count)
+    screen.run(size)
+    return screen
+
+
 def exactly(queries, database):
     return queries.astype(np.float64) @ database.astype(np.float64).T
 
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("products", [Float32Products, Bfloat16Products])
+@pytest.mark.parametrize("index", INDICES)
 @pytest.mark.parametrize("count", [1, 30, 150])
-def test_a_sure_query_has_all_of_its_nearest(make, products, count):
+def test_a_sure_query_has_all_of_its_nearest(make, products, index, count):
     random = np.random.default_rng(0)
     database, queries = make(random, 4800), make(random, 300)
-    longest = float(np.linalg.norm(database, axis=1).max())
-    screen = Screen(queries, database, products(queries), count, longest)
-    screen.run(700)
+    screen = screened(queries, index(database), products, count, 700)
     sims = exactly(queries, database)
     unsure = 0
     for start in range(0, 256, 64):
@@ -71,46 +89,53 @@ def test_a_sure_query_has_all_of_its_nearest(make, products, count):
 
 
 @pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("index", INDICES)
 @pytest.mark.parametrize("scale", [1, 1e-6, 1e6])
-def test_bfloat16_is_off_by_no_more_than_it_says(make, scale):
+def test_bfloat16_is_off_by_no_more_than_it_says(make, index, scale):
     random = np.random.default_rng(1)
     database, queries = make(random, 2400) * np.float32(scale), make(random, 120)
-    products = Bfloat16Products(queries)
-    off = np.abs(products.of(0, products.prepared(database)) - exactly(queries, database))
-    bound = products.error(float(np.linalg.norm(database, axis=1).max()))
+    products = Bfloat16Products(queries, index(database))
+    part = slice(0, len(database))
+    off = np.abs(products.of(0, products.prepared(part)) - exactly(queries, database))
+    bound = products.error
     assert (off <= bound[:, None]).all()
     assert (bound < 0.02 * np.linalg.norm(queries, axis=1) * 10 * scale).all()
 
 
+def test_the_error_is_smaller_where_what_rounding_loses_is_known():
+    random = np.random.default_rng(7)
+    database, queries = scattered(random, 2400), scattered(random, 120)
+    known = Bfloat16Products(queries, prepared(database)).error
+    assert (known < 0.8 * Bfloat16Products(queries, indexed(database)).error).all()
+
+
 def test_bfloat16_is_not_trusted_at_the_ends_of_float32():
-    products = Bfloat16Products(np.ones((2, 3), np.float32))
-    assert np.isinf(products.error(1e30)).all() and np.isinf(products.error(1e-30)).all()
-    assert np.isinf(Bfloat16Products(np.full((2, 3), 1e-30, np.float32)).error(1)).all()
+    ones = np.ones((2, 3), np.float32)
+    for queries, longest in [(ones, 1e30), (ones, 1e-30), (1e-30 * ones, 1)]:
+        assert np.isinf(Bfloat16Products(queries, Index(ones, longest)).error).all()
 
 
 @pytest.mark.parametrize("products", [Float32Products, Bfloat16Products])
 def test_a_crowd_is_given_up_and_not_collected(products):
     database, queries = np.ones((20000, 8), np.float32), np.ones((5, 8), np.float32)
-    screen = Screen(queries, database, products(queries), 10, 8**0.5)
-    screen.run(1000)
+    screen = screened(queries, indexed(database), products, 10, 1000)
     assert not screen.nearest(slice(0, 5))[1].any()
-    assert sum(len(ids) for [(_, ids, _)] in screen.found.values()) == 0
+    assert sum(len(ids) for [(_, ids)] in screen.found.values()) == 0
 
 
 def test_a_crowd_that_the_sample_misses_is_given_up_too():
     random = np.random.default_rng(5)
     database, queries = scattered(random, 16 * 2048), scattered(random, 1)
     database[np.arange(len(database)) % 16 > 0] = queries
-    screen = Screen(queries, database, Float32Products(queries), 10, 1.0)
-    screen.run(1024)
+    screen = screened(queries, indexed(database), Float32Products, 10, 1024)
     assert not screen.nearest(slice(0, 1))[1].any()
-    assert sum(len(ids) for [(_, ids, _)] in screen.found.values()) < len(database) / 3
+    assert sum(len(ids) for [(_, ids)] in screen.found.values()) < len(database) / 3
 
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("block_size", [7, 500, None])
 def test_by_way_of_bfloat16_the_order_is_exact(monkeypatch, make, block_size):
-    monkeypatch.setattr(knn_cpu, "bfloat16_pays", lambda queries, rows: True)
+    monkeypatch.setattr(knn_cpu, "bfloat16_pays", lambda *given: True)
     random = np.random.default_rng(2)
     database, queries = make(random, 2400), make(random, 120)
     sims = exactly(queries, database).astype(np.float32)
@@ -120,7 +145,7 @@ def test_by_way_of_bfloat16_the_order_is_exact(monkeypatch, make, block_size):
 
 def test_a_sample_that_misleads_costs_time_only(monkeypatch):
     """Every row of the sample is close to the queries, and no other row is."""
-    monkeypatch.setattr(knn_cpu, "bfloat16_pays", lambda queries, rows: True)
+    monkeypatch.setattr(knn_cpu, "bfloat16_pays", lambda *given: True)
     random = np.random.default_rng(3)
     database = scattered(random, 8192)
     queries = scattered(random, 70)
@@ -132,7 +157,7 @@ def test_a_sample_that_misleads_costs_time_only(monkeypatch):
 
 @pytest.mark.parametrize("scale", [1e-25, 1e-12, 1e12, 1e18])
 def test_any_scale(monkeypatch, scale):
-    monkeypatch.setattr(knn_cpu, "bfloat16_pays", lambda queries, rows: True)
+    monkeypatch.setattr(knn_cpu, "bfloat16_pays", lambda *given: True)
     random = np.random.default_rng(4)
     database, queries = scattered(random, 2400), scattered(random, 70)
     expected = knn(queries, database, 20)[1]
@@ -144,8 +169,7 @@ def test_any_scale(monkeypatch, scale):
 def test_where_the_sample_is_too_small_for_a_floor_all_rows_are_candidates(products):
     random = np.random.default_rng(6)
     database, queries = scattered(random, 90), scattered(random, 7)
-    screen = Screen(queries, database, products(queries), 80, 1.0)
-    screen.run(32)
+    screen = screened(queries, indexed(database), products, 80, 32)
     (_, ids), sure = screen.nearest(slice(0, 7))
     assert sure.all()
     expected = np.argsort(-exactly(queries, database), axis=1)[:, :80]

@@ -1,0 +1,48 @@
+"""A database to search in, with what searches in it need to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from jaxret.ranking import bfloat16
+from jaxret.ranking.inputs import longest_row, measured
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """A database made ready for one search after another: see `Index.of`.
+
+    Attributes:
+      rows: float32 [N, D].
+      longest: length of the longest row.
+      rounded: the rows in bfloat16, or None.
+      lost: length of the longest difference between a row and its rounded form, or None.
+    """
+
+    rows: NDArray[np.float32]
+    longest: float
+    rounded: NDArray | None = None
+    lost: float | None = None
+
+    @classmethod
+    def of(cls, database: ArrayLike) -> Index:
+        """Checks the rows once and, where that makes searches faster, keeps them rounded too.
+
+        Args:
+          database: [N, D]; not copied where it is float32, and not to be changed afterwards.
+
+        Raises:
+          UserError: see `jaxret.ranking.inputs.as_descriptors`.
+        """
+        rows, longest = measured(database, "database")
+        if not bfloat16.suits(len(rows)):
+            return cls(rows, longest)
+        return cls(rows, longest, *bfloat16.kept(rows))
+
+    @classmethod
+    def unchecked(cls, rows: NDArray[np.float32]) -> Index:
+        """Of rows that have passed the checks, for a single search."""
+        return cls(rows, longest_row(rows))
