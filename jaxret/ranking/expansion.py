@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
 from jaxret.errors import UserError
+from jaxret.ranking.index import Index
 from jaxret.ranking.inputs import unit_rows
 from jaxret.ranking.knn import others, search
 from jaxret.ranking.selection import Neighbours
@@ -22,7 +23,7 @@ DATABASE_WEIGHTS = ("gordo", "linear", "uniform", "alpha")
 
 def expand_queries(
     queries: ArrayLike,
-    database: ArrayLike,
+    database: ArrayLike | Index,
     n: int = defaults.AQE_N,
     weights: str = "none",
     alpha: float = ALPHA,
@@ -31,7 +32,7 @@ def expand_queries(
 
     Args:
       queries: [Q, D].
-      database: [N, D].
+      database: [N, D], or an `Index` of rows that are L2-normalised.
       n: neighbours; 0 leaves the queries as they are, more than N takes N.
       weights: of the r-th neighbour (r = 0 .. n-1) beside the query's 1: "none" 1 (Chum et al.,
         ICCV 2007), "linear" (n - r) / n, "alpha" max(similarity, 0) ** alpha (Radenovic et al.).
@@ -41,13 +42,26 @@ def expand_queries(
       float32 [Q, D], rows L2-normalised.
 
     Raises:
-      UserError: see `jaxret.ranking.inputs.as_descriptors`; unknown weights; n below 0.
+      UserError: see `jaxret.ranking.inputs.as_descriptors`; unknown weights; n below 0; an index of
+        rows that are not L2-normalised.
     """
     check(n, weights, QUERY_WEIGHTS)
-    database = unit_rows(database, "database")
-    queries = unit_rows(queries, "query", database.shape[1])
-    nearest = search(queries, database, n)
-    return expand(queries, database, nearest, weights, alpha)
+    index = _unit_index(database)
+    queries = unit_rows(queries, "query", index.rows.shape[1])
+    nearest = search(queries, index, n)
+    return expand(queries, index.rows, nearest, weights, alpha)
+
+
+def _unit_index(database: ArrayLike | Index) -> Index:
+    if not isinstance(database, Index):
+        return Index.unchecked(unit_rows(database, "database"))
+    if not database.is_unit:
+        shortest, longest = database.lengths
+        raise UserError(
+            f"The rows of the index have lengths from {shortest:.3g} to {longest:.3g}; make it of "
+            "rows at length 1."
+        )
+    return database
 
 
 def augment_database(

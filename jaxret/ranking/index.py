@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret.ranking import bfloat16
-from jaxret.ranking.inputs import longest_row, measured
+from jaxret.ranking.inputs import UNIT_TOLERANCE, lengths, measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,13 +17,13 @@ class Index:
 
     Attributes:
       rows: float32 [N, D].
-      longest: length of the longest row.
+      lengths: of the shortest and the longest row.
       rounded: the rows in bfloat16, or None.
       lost: length of the longest difference between a row and its rounded form, or None.
     """
 
     rows: NDArray[np.float32]
-    longest: float
+    lengths: tuple[float, float]
     rounded: NDArray | None = None
     lost: float | None = None
 
@@ -37,12 +37,22 @@ class Index:
         Raises:
           UserError: see `jaxret.ranking.inputs.as_descriptors`.
         """
-        rows, longest = measured(database, "database")
-        if not bfloat16.suits(len(rows)):
-            return cls(rows, longest)
-        return cls(rows, longest, *bfloat16.kept(rows))
+        index = cls(*measured(database, "database"))
+        if not bfloat16.suits(len(index.rows)):
+            return index
+        return cls(index.rows, index.lengths, *bfloat16.kept(index.rows))
 
     @classmethod
     def unchecked(cls, rows: NDArray[np.float32]) -> Index:
         """Of rows that have passed the checks, for a single search."""
-        return cls(rows, longest_row(rows))
+        return cls(rows, lengths(rows))
+
+    @property
+    def longest(self) -> float:
+        """Length of the longest row."""
+        return self.lengths[1]
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether all rows are L2-normalised."""
+        return max(abs(length - 1) for length in self.lengths) <= UNIT_TOLERANCE

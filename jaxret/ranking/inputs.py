@@ -42,8 +42,8 @@ def as_descriptors(rows: ArrayLike, what: str, dimension: int | None = None) -> 
 
 def measured(
     rows: ArrayLike, what: str, dimension: int | None = None
-) -> tuple[NDArray[np.float32], float]:
-    """As `as_descriptors`, and the length of the longest row."""
+) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """As `as_descriptors`, and the lengths of the shortest and the longest row."""
     array = np.asarray(rows)
     if array.ndim != 2 or array.shape[1] == 0:
         raise UserError(
@@ -64,12 +64,12 @@ def measured(
     # Squares run over and under where the numbers themselves do not.
     suspects = np.flatnonzero(~np.isfinite(squares) | (squares < SURELY_NOT_ZERO))
     _refuse_bad_rows(array, suspects, what)
-    return array, math.sqrt(squares.max(initial=0))
+    return array, _range(squares)
 
 
-def longest_row(rows: NDArray[np.float32]) -> float:
-    """Length of the longest of `rows` [N, D]."""
-    return math.sqrt(_squared_lengths(rows).max(initial=0))
+def lengths(rows: NDArray[np.float32]) -> tuple[float, float]:
+    """Those of the shortest and the longest of `rows` [N, D]; of none (1, 1)."""
+    return _range(_squared_lengths(rows))
 
 
 def unit_rows(rows: ArrayLike, what: str, dimension: int | None = None) -> NDArray[np.float32]:
@@ -111,6 +111,12 @@ def positive_integer(value: int, what: str) -> int:
     if isinstance(value, bool) or int(value) != value or value < 1:
         raise UserError(f"{what} is {value}; give a whole number of at least 1.")
     return int(value)
+
+
+def _range(squares: NDArray[np.float32]) -> tuple[float, float]:
+    if not len(squares):
+        return 1.0, 1.0
+    return math.sqrt(squares.min()), math.sqrt(squares.max())
 
 
 def _squared_lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -79,3 +79,15 @@ def test_an_index_is_checked_when_it_is_made():
         knn(np.ones((2, 4)), jaxret.Index.of(np.ones((5, 3))), 1)
     with pytest.raises(UserError, match="empty"):
         knn(np.ones((2, 3)), jaxret.Index.of(np.ones((0, 3))), 1)
+
+
+def test_queries_are_expanded_in_an_index(fast):
+    random = np.random.default_rng(3)
+    database, queries = (random.normal(size=(count, 24)) for count in (600, 80))
+    database /= np.linalg.norm(database, axis=1, keepdims=True)
+    expected = jaxret.expand_queries(queries, database)
+    found = jaxret.expand_queries(queries, jaxret.Index.of(database))
+    np.testing.assert_array_equal(found, expected)
+    database[3] *= 0.9
+    with pytest.raises(UserError, match="to 1; make it of rows at length 1"):
+        jaxret.expand_queries(queries, jaxret.Index.of(database))

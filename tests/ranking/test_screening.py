@@ -43,12 +43,13 @@ MAKERS = [scattered, clustered, alike, uneven, repeated]
 
 
 def indexed(database):
-    return Index(database, float(np.linalg.norm(database, axis=1).max()))
+    lengths = np.linalg.norm(database, axis=1)
+    return Index(database, (float(lengths.min()), float(lengths.max())))
 
 
 def prepared(database):
     """As `Index.of` does it where bfloat16 is fast."""
-    return Index(database, indexed(database).longest, *bfloat16.kept(database))
+    return Index(database, indexed(database).lengths, *bfloat16.kept(database))
 
 
 INDICES = [indexed, prepared]
@@ -111,8 +112,9 @@ def test_the_error_is_smaller_where_what_rounding_loses_is_known():
 
 def test_bfloat16_is_not_trusted_at_the_ends_of_float32():
     ones = np.ones((2, 3), np.float32)
-    for queries, longest in [(ones, 1e30), (ones, 1e-30), (1e-30 * ones, 1)]:
-        assert np.isinf(Bfloat16Products(queries, Index(ones, longest)).error).all()
+    for queries, length in [(ones, 1e30), (ones, 1e-30), (1e-30 * ones, 1)]:
+        index = Index(ones, (length, length))
+        assert np.isinf(Bfloat16Products(queries, index).error).all()
 
 
 @pytest.mark.parametrize("products", [Float32Products, Bfloat16Products])
