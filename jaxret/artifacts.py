@@ -96,7 +96,7 @@ def write_text(path: Path, text: str) -> None:
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """An .npz with a fixed byte image: equal arrays, equal bytes."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, **arrays)
     with atomic_write(path) as file:
         file.write(buffer.getbuffer())
 

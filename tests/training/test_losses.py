@@ -125,7 +125,7 @@ def torch_value_and_gradients(loss, *arrays):
     tensors = [torch.tensor(array, dtype=torch.float64, requires_grad=True) for array in arrays]
     value = loss(*tensors)
     gradients = torch.autograd.grad(value, tensors, materialize_grads=True)
-    return value.item(), [gradient.numpy() for gradient in gradients]
+    return value.item(), [gradient.detach().numpy() for gradient in gradients]
 
 
 def assert_same(ours, expected):
