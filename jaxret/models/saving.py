@@ -44,7 +44,8 @@ def _write(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> P
     # It names a path of this machine; what says that the folder is whole is provenance.json.
     (folder / "commit_success.txt").unlink(missing_ok=True)
     if encoder.whitening is not None:
-        np.savez(folder / WHITENING, **encoder.whitening)
+        # allow_pickle=False, which mypy asks for, is one more array to NumPy before 2.2.
+        np.savez(folder / WHITENING, **encoder.whitening)  # type: ignore[arg-type]
     provenance = _provenance(encoder, folder, source, source_sha256)
     text = json.dumps(provenance.__dict__, indent=2, sort_keys=True) + "\n"
     (folder / locations.PROVENANCE).write_text(text, "utf-8")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from jaxret.ranking.scratch import Scratch, aligned
 from jaxret.ranking.workers import in_threads
 
-CONVERTED = 512  # rows converted at once, so that they stay in the caches
+CONVERTED = 1024  # rows converted at once, so that they stay in the caches
 BLOCK = 8192  # rows a thread converts at once
 FEWEST_ROWS = 1 << 14  # a smaller database is searched before it is known how
 # How many times as fast as in float32 products have to be, so that there is time for what they

@@ -31,7 +31,7 @@ class Pairs:
         # XLA reads what begins at a multiple of ALIGNED; NumPy's memory seldom does.
         self._missing = -rows.ctypes.data % ALIGNED // rows.itemsize
         tail = rows.reshape(-1)[self._missing :]
-        self._tail = jax.device_put(tail, jax.devices("cpu")[0], may_alias=True)
+        self._tail = jax.device_put(tail, jax.local_devices(backend="cpu")[0], may_alias=True)
 
     def products(
         self, queries: NDArray[np.float32], ids: NDArray[np.int32], counts: NDArray[np.int64]

@@ -7,9 +7,9 @@
 
 The public way is one scipy CG a node in joblib threads over faiss neighbours (the baseline), and
 the same in one process a core. Without --descriptors the rows are clustered, about 85 round a
-centre. `large` measures one run of the offline stage in a process of its own: time, and the most
-memory that it ever held; `search` likewise G and AQE in a database on disk. Needs the extra
-`benchmark` (faiss-cpu, joblib).
+centre. `knn` searches in an index of each, and from the array. `large` measures one run of the
+offline stage in a process of its own: time, and the most memory that it ever held; `search`
+likewise G and AQE in a database on disk. Needs the extra `benchmark` (faiss-cpu, joblib).
 """
 
 import argparse
