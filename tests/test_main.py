@@ -162,6 +162,7 @@ def test_a_search_prints_names_with_their_likeness(folder, tmp_path):
     assert "   1   1.000  3.png" in process.stdout
 
 
+@pytest.mark.slow
 def test_checkpoints_of_ones_own_are_named_and_what_was_dropped_is_said(folder, tmp_path):
     import torch
     import twins

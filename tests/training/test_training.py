@@ -174,6 +174,7 @@ def test_two_runs_at_once_are_refused(folder, tmp_path):
         train(settings(folder, tmp_path))
 
 
+@pytest.mark.slow
 def test_without_ground_truth_the_held_out_part_is_still_measured(folder_of, tmp_path):
     done = train(settings(folder_of(20), tmp_path, steps=3, held_out=0.4))
     assert [row["step"] for row in done.curves.retrieval] == [0, 3]
