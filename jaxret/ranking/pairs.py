@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from jaxret.ranking.scratch import ALIGNED
 
 AT_ONCE = 32  # rows of one query, so that they stay in the nearest cache
-QUERIES, RUNS = 64, 256  # compiled for multiples of these
+QUERIES, RUNS = 64, 256  # compiled for multiples of the one, and doublings of the other
 _ROWS = lax.GatherDimensionNumbers((1,), (), (0,))
 
 
@@ -52,7 +52,7 @@ class Pairs:
     ) -> NDArray[np.float32]:
         """[r, AT_ONCE]: of the query that owns a run [r] with the rows `ids` [r, AT_ONCE]."""
         starts = ids.astype(np.int64) * queries.shape[1] - self._missing
-        room = max(1, -(-len(ids) // RUNS)) * RUNS
+        room = max(RUNS, 1 << (len(ids) - 1).bit_length())
         with jax.enable_x64(True):
             products = _products(
                 self._tail,
