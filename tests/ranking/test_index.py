@@ -60,6 +60,7 @@ def test_an_index_of_few_rows_and_long_lists(fast):
 def test_what_rounding_loses_is_measured():
     random = np.random.default_rng(2)
     rows = (random.normal(size=(9000, 7)) * random.exponential(size=(9000, 1))).astype(np.float32)
+    rows[3] = 50.1  # loses most, and is not the last to be looked at
     rounded, most = bfloat16.kept(rows)
     lost = rows.astype(np.float64) - rounded.astype(np.float64)
     # To the nearest; of two that are as near, any.
