@@ -4,6 +4,7 @@ import pytest
 from jax.sharding import Mesh
 
 from jaxret.errors import UserError
+from jaxret.ranking.index import Index
 from jaxret.ranking.knn import knn, recall_of
 
 
@@ -28,6 +29,15 @@ def test_devices_and_blocks_find_the_same(devices, block_size):
     sims, ids = knn(queries, database, 40, mesh=mesh(devices), block_size=block_size)
     np.testing.assert_array_equal(ids, expected)
     np.testing.assert_allclose(sims, expected_sims, atol=1e-5)
+
+
+def test_an_index_is_spread_like_an_array():
+    queries, database = rows(20, seed=1), with_duplicates()
+    expected = knn(queries, database, 40, mesh=mesh(4))
+    for found, same in zip(
+        knn(queries, Index.of(database), 40, mesh=mesh(4)), expected, strict=True
+    ):
+        np.testing.assert_array_equal(found, same)
 
 
 @pytest.mark.parametrize("devices", [1, 4])
