@@ -17,7 +17,7 @@ from jaxret.ranking.scratch import Scratch, aligned
 from jaxret.ranking.workers import in_threads
 
 CONVERTED = 1024  # rows converted at once, so that they stay in the caches
-BLOCK = 8192  # rows a thread converts at once
+MEASURED = 512  # rows whose loss is measured at once: float64 takes more room in the caches
 FEWEST_ROWS = 1 << 14  # a smaller database is searched before it is known how
 # How many times as fast as in float32 products have to be, so that there is time for what they
 # cost besides: conversion, and scoring candidates again.
@@ -96,17 +96,15 @@ def lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 def kept(rows: NDArray[np.float32]) -> tuple[NDArray, float]:
     """(rows [N, D] in bfloat16, the largest of what they have `lost`)."""
     there = aligned(rows.shape, bfloat16)
-    most = np.zeros(-(-len(rows) // BLOCK))
+    most = np.zeros(-(-len(rows) // MEASURED))
     scratch = Scratch()
 
     def convert(start: int) -> None:
-        for first in range(start, min(start + BLOCK, len(rows)), CONVERTED):
-            part = slice(first, min(first + CONVERTED, start + BLOCK))
-            _round(rows[part], there[part], scratch)
-            at = start // BLOCK
-            most[at] = max(most[at], lost(rows[part], there[part]).max())
+        part = slice(start, start + MEASURED)
+        _round(rows[part], there[part], scratch)
+        most[start // MEASURED] = lost(rows[part], there[part]).max()
 
-    in_threads(convert, range(0, len(rows), BLOCK))
+    in_threads(convert, range(0, len(rows), MEASURED))
     return there, float(most.max(initial=0))
 
 

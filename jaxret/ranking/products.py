@@ -1,7 +1,7 @@
 """Inner products of many pairs, fast and of known error, for `jaxret.ranking.screening`.
 
-float32 by BLAS, or bfloat16 with float32 sums by XLA: where the processor has matrix units for it
-(AMX), seven times as many products in the same time.
+float32 by BLAS, or bfloat16 with float32 sums by XLA: where the processor has instructions for it
+(AMX, AVX512-BF16), two to seven times as many products in the same time.
 """
 
 from __future__ import annotations
