@@ -2,7 +2,8 @@
 
 There is nothing to save by then: every stage writes its files whole and as soon as they are made,
 so the next run goes on from them. What takes care is to end at all: Python hears of a signal only
-between two of its own instructions, and a single call of a compiled function can take minutes.
+between two of its own instructions, a single call of a compiled function can take minutes, and
+what is raised while an object is destroyed (`__del__`, a collector's callback) goes no further.
 """
 
 import atexit
@@ -32,15 +33,28 @@ def end_on_sigterm(grace: float = GRACE) -> None:
     A stage that has something to save puts a handler of its own in place meanwhile; then only that
     one is called.
     """
-    told, said = threading.Event(), threading.Event()
+    told, said, lost = threading.Event(), threading.Event(), threading.Event()
     heard, tell = os.pipe()
     os.set_blocking(tell, False)
     # The C part of Python's handler writes the signal's number there at once.
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     stop = functools.partial(_stop, told)
     signal.signal(signal.SIGTERM, stop)
+    sys.unraisablehook = functools.partial(_unraisable, lost, sys.unraisablehook)
     atexit.register(_leave, told, said)
-    threading.Thread(target=_watch, args=(heard, stop, said, grace), daemon=True).start()
+    here = threading.get_ident()
+
+    def watch() -> None:
+        _wait(heard, stop)
+        print(f"\n{_SENTENCE}", file=sys.stderr, flush=True)
+        said.set()
+        ends = time.monotonic() + grace
+        while lost.wait(max(0.0, ends - time.monotonic())) and time.monotonic() < ends:
+            lost.clear()
+            signal.pthread_kill(here, signal.SIGTERM)  # raised once more, out of a wait too
+        os._exit(STATUS)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _stop(told: threading.Event, signum: int, frame: Any) -> NoReturn:
@@ -48,13 +62,17 @@ def _stop(told: threading.Event, signum: int, frame: Any) -> NoReturn:
     raise SystemExit(STATUS)
 
 
-def _watch(heard: int, stop: Callable[..., Any], said: threading.Event, grace: float) -> None:
+def _unraisable(lost: threading.Event, otherwise: Callable[..., Any], what: Any) -> None:
+    """Python would print the SystemExit with its traceback, and go on as if it were not there."""
+    if isinstance(what.exc_value, SystemExit) and what.exc_value.code == STATUS:
+        lost.set()
+    else:
+        otherwise(what)
+
+
+def _wait(heard: int, stop: Callable[..., Any]) -> None:
     while os.read(heard, 1) != bytes([signal.SIGTERM]) or signal.getsignal(signal.SIGTERM) != stop:
         pass  # another signal, such as an interrupt, or another's to handle
-    print(f"\n{_SENTENCE}", file=sys.stderr, flush=True)
-    said.set()
-    time.sleep(grace)
-    os._exit(STATUS)
 
 
 def _leave(told: threading.Event, said: threading.Event) -> None:

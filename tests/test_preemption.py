@@ -44,16 +44,17 @@ def start(code: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """Sends SIGTERM; the run says so and ends in time with status 143."""
+def end(process: subprocess.Popen[str]) -> str:
+    """Sends SIGTERM; the run says so and ends in time with status 143. What it printed."""
     assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGTERM)
     sent = time.monotonic()
-    _, said = process.communicate(timeout=60)
+    printed, said = process.communicate(timeout=60)
     assert time.monotonic() - sent < SECONDS
     assert process.returncode == 143, said
     assert SENTENCE in said
     assert "Traceback" not in said
+    return printed
 
 
 def test_a_run_inside_a_compiled_function_ends_all_the_same():
@@ -86,6 +87,54 @@ def test_a_stage_that_saves_first_is_left_to_it():
     assert process.stdout.readline() == "saving\n"
     assert process.stdout.readline() == "saved\n"
     end(process)
+
+
+DESTROYED = """
+import time
+from jaxret import preemption
+
+class Bar:
+    def __del__(self):
+        print("busy", flush=True)
+        for _ in range(1000):
+            time.sleep(0.001)
+
+preemption.end_on_sigterm(grace=60.0)
+try:
+    bar = Bar()
+    del bar
+    time.sleep(60)
+finally:
+    print("cleared away", flush=True)
+"""
+
+
+def test_a_signal_while_an_object_is_destroyed_is_not_lost():
+    """Python prints what `__del__` raises, with its traceback, and goes on."""
+    process = start(DESTROYED)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "busy\n"
+    assert end(process) == "cleared away\n"
+
+
+UNRAISABLE = """
+from jaxret import preemption
+
+class Bar:
+    def __del__(self):
+        raise SystemExit(3)
+
+preemption.end_on_sigterm()
+bar = Bar()
+del bar
+"""
+
+
+def test_what_others_raise_there_is_still_printed():
+    process = start(UNRAISABLE)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "SystemExit: 3" in said
 
 
 @pytest.fixture(scope="module")
