@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 STATUS = 128 + signal.SIGTERM  # 143, as shells report it
 GRACE = 3.0  # seconds in which files half written are cleared away
+AGAIN = 0.05  # seconds until an exit that did not come about is raised once more
 
 _SENTENCE = (
     "jaxret: told to end (SIGTERM); what was finished is kept, the same command goes on from there."
@@ -33,14 +34,14 @@ def end_on_sigterm(grace: float = GRACE) -> None:
     A stage that has something to save puts a handler of its own in place meanwhile; then only that
     one is called.
     """
-    told, said, lost = threading.Event(), threading.Event(), threading.Event()
+    told, raised, said = threading.Event(), threading.Event(), threading.Event()
     heard, tell = os.pipe()
     os.set_blocking(tell, False)
     # The C part of Python's handler writes the signal's number there at once.
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
-    stop = functools.partial(_stop, told)
+    stop = functools.partial(_stop, told, raised)
     signal.signal(signal.SIGTERM, stop)
-    sys.unraisablehook = functools.partial(_unraisable, lost, sys.unraisablehook)
+    sys.unraisablehook = functools.partial(_unraisable, raised, sys.unraisablehook)
     atexit.register(_leave, told, said)
     here = threading.get_ident()
 
@@ -49,23 +50,26 @@ def end_on_sigterm(grace: float = GRACE) -> None:
         print(f"\n{_SENTENCE}", file=sys.stderr, flush=True)
         said.set()
         ends = time.monotonic() + grace
-        while lost.wait(max(0.0, ends - time.monotonic())) and time.monotonic() < ends:
-            lost.clear()
-            signal.pthread_kill(here, signal.SIGTERM)  # raised once more, out of a wait too
+        while time.monotonic() < ends:
+            if not raised.is_set():  # lost, or heard just before a call that waits: wakes it
+                signal.pthread_kill(here, signal.SIGTERM)
+            time.sleep(AGAIN)
         os._exit(STATUS)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _stop(told: threading.Event, signum: int, frame: Any) -> NoReturn:
+def _stop(told: threading.Event, raised: threading.Event, signum: int, frame: Any) -> None:
     told.set()
-    raise SystemExit(STATUS)
+    if not raised.is_set():  # another one must not disturb what is cleared away by then
+        raised.set()
+        raise SystemExit(STATUS)
 
 
-def _unraisable(lost: threading.Event, otherwise: Callable[..., Any], what: Any) -> None:
+def _unraisable(raised: threading.Event, otherwise: Callable[..., Any], what: Any) -> None:
     """Python would print the SystemExit with its traceback, and go on as if it were not there."""
     if isinstance(what.exc_value, SystemExit) and what.exc_value.code == STATUS:
-        lost.set()
+        raised.clear()
     else:
         otherwise(what)
 

@@ -25,3 +25,8 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real data at {SHARED_DATA}")
     return SHARED_DATA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Training first: its files take longest, and a worker that began them last would end alone."""
+    items.sort(key=lambda item: "training" not in item.path.parts)

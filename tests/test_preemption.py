@@ -90,7 +90,7 @@ def test_a_stage_that_saves_first_is_left_to_it():
 
 
 DESTROYED = """
-import time
+import os, signal, time
 from jaxret import preemption
 
 class Bar:
@@ -105,11 +105,12 @@ try:
     del bar
     time.sleep(60)
 finally:
+    os.kill(os.getpid(), signal.SIGTERM)
     print("cleared away", flush=True)
 """
 
 
-def test_a_signal_while_an_object_is_destroyed_is_not_lost():
+def test_a_signal_while_an_object_is_destroyed_is_raised_after_it_and_once():
     """Python prints what `__del__` raises, with its traceback, and goes on."""
     process = start(DESTROYED)
     assert process.stdout is not None

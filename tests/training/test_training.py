@@ -159,6 +159,7 @@ def test_another_run_in_the_same_workdir_is_refused(undisturbed, folder):
         train(settings(folder, workdir, loss="mocov2", learning_rate=0.1))
 
 
+@pytest.mark.slow
 def test_nan_ends_the_run_with_the_step_and_what_to_try(folder, tmp_path):
     wild = settings(folder, tmp_path, optimizer="sgd", learning_rate=1e30, loss="ap")
     sentence = r"(not finite|of step \d+ is (nan|inf)).*lower --learning_rate"
@@ -184,6 +185,7 @@ def test_without_ground_truth_the_held_out_part_is_still_measured(folder_of, tmp
     }
 
 
+@pytest.mark.slow
 def test_an_unreadable_photograph_is_left_out_and_told(folder_of, tmp_path):
     folder = folder_of(20)
     (folder / "004.png").write_bytes(b"no picture")
