@@ -27,6 +27,7 @@ def test_folding_changes_nothing_beyond_rounding(name, photographs, relative_dif
     assert relative_difference(folded(images), encoder(images)) <= 2e-6
 
 
+@pytest.mark.slow
 def test_folds_the_shipped_network(photographs, relative_difference):
     encoder, images = models.load("efficientnet-lite0"), photographs(223, 223)
     folded = models.fold(encoder)

@@ -32,6 +32,7 @@ def workdir(tmp_path):
     return tmp_path / "training"
 
 
+@pytest.mark.slow
 def test_the_shipped_weights_come_back_as_they_were_published(tmp_path):
     done = run("--model=efficientnet-lite0", f"--output={tmp_path / 'out.pth'}")
     assert done.returncode == 0, done.stderr

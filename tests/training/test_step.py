@@ -73,6 +73,7 @@ def test_one_and_four_devices_have_the_same_curve(loss):
         np.testing.assert_allclose(b, a, atol=1e-3 * scale)
 
 
+@pytest.mark.slow
 def test_a_loss_falls():
     one = settings(optimizer="adamw", learning_rate=0.01, steps=60, augmentation="light")
     losses = [row["loss"] for row in learn(one, steps=60)[0]]
