@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
 from tqdm import tqdm
 
-from jaxret import data, parallel
+from jaxret import data, parallel, preemption
 from jaxret.errors import UserError
 from jaxret.models import saving
 from jaxret.models.encoder import Encoder
@@ -135,7 +135,8 @@ class _Run:
                     self._save(step, state)
                 if self._must_stop(step):
                     self._save(step, state)
-                    raise SystemExit(128 + signal.SIGTERM)
+                    bar.close()
+                    self._end_early(step)
         self._finish(state)
         return Trained(self._workdir, self._curves)
 
@@ -219,6 +220,13 @@ class _Run:
 
     def _must_stop(self, step: int) -> bool:
         return self._checkpoints.preempted(step) if parallel.several() else self._stopping
+
+    def _end_early(self, step: int) -> NoReturn:
+        self._tell(
+            f"told to end (SIGTERM); the state after step {step} of {self._settings.steps} is "
+            "kept, the same command goes on from there."
+        )
+        raise SystemExit(preemption.STATUS)
 
     @contextmanager
     def _told_to_stop(self) -> Iterator[None]:

@@ -114,6 +114,7 @@ def test_killed_and_stopped_it_ends_with_the_same_curve(undisturbed, folder, tmp
         assert not (tmp_path / "encoder" / "provenance.json").exists()
     stopped = command(folder, tmp_path, "--terminate_at=13", loss="mocov2")
     assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
+    assert "told to end (SIGTERM); the state after step 13 of 14 is kept" in stopped.stderr
     assert rows(tmp_path)[-1]["step"] == "13"
     done = command(folder, tmp_path, loss="mocov2")
     assert done.returncode == 0, done.stderr
