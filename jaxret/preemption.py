@@ -25,6 +25,13 @@ _SENTENCE = (
 )
 
 
+class _Exit:
+    """What is known of the one SystemExit: a handler that took a lock could wait for itself."""
+
+    told = False  # a signal was heard by the main thread
+    raised = False
+
+
 def end_on_sigterm(grace: float = GRACE) -> None:
     """From now on SIGTERM ends this process with status 143, whatever it is doing.
 
@@ -34,15 +41,15 @@ def end_on_sigterm(grace: float = GRACE) -> None:
     A stage that has something to save puts a handler of its own in place meanwhile; then only that
     one is called.
     """
-    told, raised, said = threading.Event(), threading.Event(), threading.Event()
+    exit, said = _Exit(), threading.Event()
     heard, tell = os.pipe()
     os.set_blocking(tell, False)
     # The C part of Python's handler writes the signal's number there at once.
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
-    stop = functools.partial(_stop, told, raised)
+    stop = functools.partial(_stop, exit)
     signal.signal(signal.SIGTERM, stop)
-    sys.unraisablehook = functools.partial(_unraisable, raised, sys.unraisablehook)
-    atexit.register(_leave, told, said)
+    sys.unraisablehook = functools.partial(_unraisable, exit, sys.unraisablehook)
+    atexit.register(_leave, exit, said)
     here = threading.get_ident()
 
     def watch() -> None:
@@ -51,7 +58,7 @@ def end_on_sigterm(grace: float = GRACE) -> None:
         said.set()
         ends = time.monotonic() + grace
         while time.monotonic() < ends:
-            if not raised.is_set():  # lost, or heard just before a call that waits: wakes it
+            if not exit.raised:  # lost, or heard just before a call that waits: wakes it
                 signal.pthread_kill(here, signal.SIGTERM)
             time.sleep(AGAIN)
         os._exit(STATUS)
@@ -59,17 +66,17 @@ def end_on_sigterm(grace: float = GRACE) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _stop(told: threading.Event, raised: threading.Event, signum: int, frame: Any) -> None:
-    told.set()
-    if not raised.is_set():  # another one must not disturb what is cleared away by then
-        raised.set()
+def _stop(exit: _Exit, signum: int, frame: Any) -> None:
+    exit.told = True
+    if not exit.raised:  # another one must not disturb what is cleared away by then
+        exit.raised = True
         raise SystemExit(STATUS)
 
 
-def _unraisable(raised: threading.Event, otherwise: Callable[..., Any], what: Any) -> None:
+def _unraisable(exit: _Exit, otherwise: Callable[..., Any], what: Any) -> None:
     """Python would print the SystemExit with its traceback, and go on as if it were not there."""
     if isinstance(what.exc_value, SystemExit) and what.exc_value.code == STATUS:
-        raised.clear()
+        exit.raised = False
     else:
         otherwise(what)
 
@@ -79,9 +86,9 @@ def _wait(heard: int, stop: Callable[..., Any]) -> None:
         pass  # another signal, such as an interrupt, or another's to handle
 
 
-def _leave(told: threading.Event, said: threading.Event) -> None:
+def _leave(exit: _Exit, said: threading.Event) -> None:
     """Behind this, where no thread could interfere any more, JAX waits for what still runs."""
-    if told.is_set():
+    if exit.told:
         said.wait(GRACE)
         sys.stdout.flush()
         os._exit(STATUS)
