@@ -103,6 +103,7 @@ def test_a_trainings_workdir_alone_and_the_report_says_where_it_came_from(base, 
         assert again.figures[0]["ap"] == results.figures[0]["ap"]
 
 
+@pytest.mark.slow
 def test_in_a_sweep_and_an_ensemble_with_a_row_and_a_file(base, tmp_path):
     twin = twins.randomize(twins.build(resnet_spec("resnet18")), seed=0)
     torch.save(twin.state_dict(), tmp_path / "other.pth")

@@ -38,6 +38,7 @@ def extended(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_pages_model_dataset_and_ranking_run_together(extended):
     assert models.get("my-resnet").parameters == 11_176_512
     results = jaxret.run(

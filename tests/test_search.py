@@ -100,6 +100,7 @@ def test_only_new_and_changed_photographs_are_described(settings, folder, query,
     assert fresh.similarities == pytest.approx(changed.similarities, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_the_folder_holds_does_not_move_batch_norm_unless_asked(settings, query, passes):
     search(dataclasses.replace(settings, bn_recalibration="ema"), query, report=False)
     del passes[:]

@@ -22,6 +22,7 @@ def run(*arguments, cwd):
     )
 
 
+@pytest.mark.slow
 def test_converts_and_states_where_it_came_from(tmp_path):
     done = run("--model=efficientnet-lite0", f"--source={CHECKPOINT}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -49,6 +49,7 @@ def test_the_shipped_weights_come_back_as_they_were_published(tmp_path):
     assert set(missing) == left and not unexpected
 
 
+@pytest.mark.slow
 def test_a_trainings_workdir_is_exported_once_it_has_finished(workdir, tmp_path):
     arguments = f"--checkpoint={workdir}", f"--output={tmp_path / 'out.safetensors'}"
     assert run(*arguments).returncode == 0

@@ -10,6 +10,7 @@ from benchmarks import pipeline
 from skimage import data as photographs
 
 
+@pytest.mark.slow
 def test_pipeline_runs_and_reports(tmp_path, capsys):
     arguments = ["--model=resnet18", "--size=64", "--batch=2", "--photographs=3", "--repeats=2"]
     assert main(["pipeline", *arguments, f"--json={tmp_path / 'out.json'}"]) == 0
