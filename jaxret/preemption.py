@@ -20,9 +20,10 @@ STATUS = 128 + signal.SIGTERM  # 143, as shells report it
 GRACE = 3.0  # seconds in which files half written are cleared away
 AGAIN = 0.05  # seconds until an exit that did not come about is raised once more
 
-_SENTENCE = (
-    "jaxret: told to end (SIGTERM); what was finished is kept, the same command goes on from there."
-)
+
+def told_to_end(kept: str) -> str:
+    """What a run says as it ends."""
+    return f"told to end (SIGTERM); {kept} is kept, the same command goes on from there."
 
 
 class _Exit:
@@ -54,7 +55,7 @@ def end_on_sigterm(grace: float = GRACE) -> None:
 
     def watch() -> None:
         _wait(heard, stop)
-        print(f"\n{_SENTENCE}", file=sys.stderr, flush=True)
+        print(f"\njaxret: {told_to_end('what was finished')}", file=sys.stderr, flush=True)
         said.set()
         ends = time.monotonic() + grace
         while time.monotonic() < ends:

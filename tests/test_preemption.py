@@ -44,6 +44,14 @@ def start(code: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def start_busy(code: str) -> subprocess.Popen[str]:
+    """Returns once the process has printed that it is at work."""
+    process = start(code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "busy\n"
+    return process
+
+
 def end(process: subprocess.Popen[str]) -> str:
     """Sends SIGTERM; the run says so and ends in time with status 143. What it printed."""
     assert process.poll() is None, process.communicate()
@@ -59,9 +67,7 @@ def end(process: subprocess.Popen[str]) -> str:
 
 def test_a_run_inside_a_compiled_function_ends_all_the_same():
     """Python's own handler would wait until the function returns."""
-    process = start(BUSY)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "busy\n"
+    process = start_busy(BUSY)
     time.sleep(1.0)  # compiled, and running
     end(process)
 
@@ -80,9 +86,7 @@ time.sleep(60)
 
 
 def test_a_stage_that_saves_first_is_left_to_it():
-    process = start(SAVING)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "busy\n"
+    process = start_busy(SAVING)
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline() == "saving\n"
     assert process.stdout.readline() == "saved\n"
@@ -112,9 +116,7 @@ finally:
 
 def test_a_signal_while_an_object_is_destroyed_is_raised_after_it_and_once():
     """Python prints what `__del__` raises, with its traceback, and goes on."""
-    process = start(DESTROYED)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "busy\n"
+    process = start_busy(DESTROYED)
     assert end(process) == "cleared away\n"
 
 

@@ -222,10 +222,8 @@ class _Run:
         return self._checkpoints.preempted(step) if parallel.several() else self._stopping
 
     def _end_early(self, step: int) -> NoReturn:
-        self._tell(
-            f"told to end (SIGTERM); the state after step {step} of {self._settings.steps} is "
-            "kept, the same command goes on from there."
-        )
+        kept = f"the state after step {step} of {self._settings.steps}"
+        self._tell(preemption.told_to_end(kept))
         raise SystemExit(preemption.STATUS)
 
     @contextmanager

@@ -90,7 +90,7 @@ def test_max_pool(size):
 
 NETWORKS = {
     "resnet": replace(get("resnet50").with_arguments(stages=1), tap="layer1", channels=256),
-    "efficientnet": replace(get("efficientnet-lite0"), tap="blocks_1"),
+    "efficientnet": replace(get("efficientnet-lite0"), tap="blocks_2"),
 }
 
 
