@@ -13,17 +13,17 @@ _HOMES = {
     "l2_normalize": "jaxret.descriptors.pooling",
     "rmac": "jaxret.descriptors.rmac",
     "recalibrate": "jaxret.models.batch_norm",
-    "Index": "jaxret.ranking.index",
-    "knn": "jaxret.ranking.knn",
+    "Index": "jaxret.ranking.neighbours.index",
+    "knn": "jaxret.ranking.neighbours.search",
     "expand_queries": "jaxret.ranking.expansion",
     "augment_database": "jaxret.ranking.expansion",
-    "Diffusion": "jaxret.ranking.diffusion",
-    "diffuse_jointly": "jaxret.ranking.diffusion",
+    "Diffusion": "jaxret.ranking.diffusion.inductive",
+    "diffuse_jointly": "jaxret.ranking.diffusion.inductive",
     "average_precision": "jaxret.evaluation.metrics",
     "evaluate": "jaxret.evaluation.metrics",
     "UserError": "jaxret.errors",
     "Settings": "jaxret.settings",
-    "run": "jaxret.runs.suite",
+    "run": "jaxret.runs.run",
 }
 _ROOMS = ("models", "convert", "data", "descriptors", "ranking", "evaluation", "report")
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from absl import app, flags
 
-from jaxret import checkpoints, command
+from jaxret import checkpoint_flag
+from jaxret.cli import command
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
 
@@ -55,7 +56,7 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     fixed["ranking"] = tuple(fixed["ranking"])
     fixed["scales"] = tuple(_number(text, "scales") for text in fixed["scales"])
     said: list[str] = _value(values, "model")
-    models = checkpoints.models(fixed["checkpoint"], said, bool(values["model"].present))
+    models = checkpoint_flag.models(fixed["checkpoint"], said, bool(values["model"].present))
     swept = itertools.product(models, *(_value(values, name) or [None] for name in _SWEPT[1:]))
     return [
         Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim))
@@ -96,7 +97,7 @@ def _run(values: flags.FlagValues) -> None:
     """The one thing that the flags ask for."""
     every = settings_from_flags(values)
     command.start(values)
-    from jaxret.runs import terminal  # late: it imports JAX, and --help must be fast
+    from jaxret.cli import terminal  # late: it imports JAX, and --help must be fast
 
     flag = functools.partial(_value, values)
     given = [flag(name) for name in ("features", "query_features", "ground_truth")]

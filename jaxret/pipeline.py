@@ -9,14 +9,14 @@ from jaxret import defaults
 from jaxret.data.dataset import Dataset, without
 from jaxret.descriptors.shards import Descriptors
 from jaxret.evaluation.metrics import evaluate as measure
-from jaxret.ranking.diffusion import DiffusionSettings
+from jaxret.ranking.diffusion.inductive import DiffusionSettings
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
 from jaxret.settings import TRUE_DIM, Settings
+from jaxret.stages.cached_results import DEPTH, SCORED, CachedResults, Outcome, Top
+from jaxret.stages.context import RunContext
+from jaxret.stages.encoders import model_row, origin_note
 from jaxret.stages.features import Features
-from jaxret.stages.members import model_row, origin_note
-from jaxret.stages.outcomes import DEPTH, SCORED, Outcome, Outcomes, Top
-from jaxret.stages.whitened import Whitened, database_of, whiten
-from jaxret.stages.workshop import Workshop
+from jaxret.stages.whitening import Whitened, database_of, whiten
 
 Described = tuple[Descriptors, Descriptors]  # queries, database
 
@@ -42,34 +42,34 @@ class Evaluation:
     reused: bool = True
 
 
-def evaluate(settings: Settings, shop: Workshop) -> Evaluation:
+def evaluate(settings: Settings, context: RunContext) -> Evaluation:
     """Photographs -> encoder -> R-MAC -> PCA-whitening -> rankings -> mAP, mP@k.
 
     What was ranked before, in this run or another, is taken from the workdir.
     """
-    dataset = shop.dataset(settings.dataset, settings)
-    features = [shop.features(name, settings.dataset, settings) for name in settings.members]
+    dataset = context.dataset(settings.dataset, settings)
+    features = [context.features(name, settings.dataset, settings) for name in settings.members]
     found = Evaluation(settings, dataset, [model_row(f.identity, settings) for f in features])
     notes = [note for f in features for note in (origin_note(f.identity), _without_batch_norm(f))]
     found.notes += [note for note in dict.fromkeys(notes) if note]
-    outcomes = Outcomes.of(features, settings, ranking_settings(settings), shop)
+    outcomes = CachedResults.of(features, settings, ranking_settings(settings), context)
 
     missing = [ranking for ranking in settings.ranking if outcomes.read(ranking) is None]
     if missing:
-        described = [describe(one, shop) for one in features]
-        whitened = whiten(described, features, settings, shop)
-        with shop.clock.timed("ranking"):
+        described = [describe(one, context) for one in features]
+        whitened = whiten(described, features, settings, context)
+        with context.clock.timed("ranking"):
             rows = whitened.queries, whitened.database
             ranked = rank_all(*rows, missing, ranking_settings(settings))
             for ranking, one in ranked.items():
                 outcomes.write(ranking, _outcome(ranking, one, whitened, described[0], found))
-    found.reused = not any(one in shop.described for one in features)
+    found.reused = not any(one in context.described for one in features)
     return _gathered(outcomes, found)
 
 
-def describe(features: Features, shop: Workshop) -> Described:
+def describe(features: Features, context: RunContext) -> Described:
     """R-MAC descriptors of queries and database under one encoder."""
-    return shop.descriptors(features, features.dataset.queries), database_of(features, shop)
+    return context.descriptors(features, features.dataset.queries), database_of(features, context)
 
 
 def _without_batch_norm(features: Features) -> str:
@@ -156,7 +156,7 @@ def top(ranking: str, ranked: Ranked, queries: np.ndarray, database: np.ndarray)
     return Top(ids, np.einsum("qd,qkd->qk", queries, nearest, dtype=np.float32))
 
 
-def _gathered(outcomes: Outcomes, found: Evaluation) -> Evaluation:
+def _gathered(outcomes: CachedResults, found: Evaluation) -> Evaluation:
     """The evaluation with what all of its rankings found, as the workdir has it."""
     whole, settings = found.dataset, found.settings
     names = {"model": settings.label, "dataset": whole.name}

@@ -6,7 +6,7 @@ The digest covers what can change a figure and leaves out where things lie and h
 from dataclasses import dataclass
 from typing import Any
 
-from jaxret import checkpoints, defaults
+from jaxret import checkpoint_flag, defaults
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 from jaxret.options import Options, option
@@ -186,7 +186,7 @@ class Settings(Options):
     def _check_checkpoint(self) -> None:
         if not self.checkpoint:
             return
-        if checkpoints.named(self.checkpoint) is None and "+" in self.model:
+        if checkpoint_flag.named(self.checkpoint) is None and "+" in self.model:
             raise UserError(
                 f"--checkpoint={self.checkpoint} is one encoder, --model={self.model} is several: "
                 "give --model one name for it, or name it in an ensemble's members by "
@@ -203,7 +203,7 @@ class Settings(Options):
         """Where the encoders of one's own lie, by what `model` calls them."""
         if not self.checkpoint:
             return {}
-        return checkpoints.named(self.checkpoint) or {self.model: self.checkpoint}
+        return checkpoint_flag.named(self.checkpoint) or {self.model: self.checkpoint}
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import app, flags
 
-from jaxret import command
+from jaxret.cli import command
 from jaxret.training.settings import TrainSettings
 
 command.define_common_flags()
@@ -32,7 +32,7 @@ def _tell(line: str) -> None:
 def _learn(values: flags.FlagValues) -> None:
     settings = settings_from_flags(values)
     command.start(values, agree_on_sigterm=True)  # to save the state of one step
-    from jaxret import parallel  # late: they import JAX, and --help must be fast
+    from jaxret.runtime import parallel  # late: they import JAX, and --help must be fast
     from jaxret.training.loop import train
     from jaxret.training.report import evaluation_command
 

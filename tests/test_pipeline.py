@@ -10,7 +10,7 @@ from PIL import Image
 from skimage import data as photographs
 
 import jaxret
-from jaxret.descriptors import extract as extraction
+from jaxret.descriptors import extraction as extraction
 from jaxret.errors import UserError
 
 SIDE = 96  # pixels: three cells of the map
@@ -190,7 +190,7 @@ def test_a_query_without_the_readable_is_left_out(folder, tmp_path):
 
 
 def test_infinite_features_stop_the_run_with_photograph_and_layer(folder, tmp_path, monkeypatch):
-    from jaxret.stages.members import models
+    from jaxret.stages.encoders import models
 
     encoder = models.random("efficientnet-lite0")
     stem = encoder.variables["params"]["conv_stem"]

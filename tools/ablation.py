@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from absl import app, flags, logging
 
-from jaxret.data import ground_truth
+from jaxret.data.ground_truth import files
 from jaxret.errors import UserError
 from jaxret.ranking.rankings import DFS_FORMS, RankingSettings
 from jaxret.runs import ablation
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         if not (_FEATURES.value and _QUERIES.value and _TRUTH.value):
             raise UserError("Give --features, --query_features and --ground_truth.")
-        truth = ground_truth.read(_TRUTH.value)
+        truth = files.read(_TRUTH.value)
         rows = ablation.ablate(
             np.load(_QUERIES.value, allow_pickle=False),
             np.load(_FEATURES.value, allow_pickle=False),

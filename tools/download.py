@@ -12,7 +12,7 @@ import sys
 
 from absl import app, flags
 
-from jaxret import obtain
+from jaxret.cli import downloads
 from jaxret.errors import UserError
 
 _OUTPUT = flags.DEFINE_string(
@@ -29,12 +29,12 @@ _LIST = flags.DEFINE_bool("list", False, "Names everything that can be fetched, 
 
 def main(argv: list[str]) -> int:
     if _LIST.value:
-        print(obtain.listing())
+        print(downloads.listing())
         return 0
     if len(argv) < 2:
         raise app.UsageError("Name what to fetch, such as simclr2x or roxford5k; see --list.")
     try:
-        wanted = [obtain.check_name(name) for name in argv[1:]]
+        wanted = [downloads.check_name(name) for name in argv[1:]]
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -46,9 +46,9 @@ def _fetched(name: str) -> bool:
 
     try:
         if name in models.names():
-            obtain.obtain_model(name, _OUTPUT.value, _SOURCE.value, _RETRIES.value)
+            downloads.obtain_model(name, _OUTPUT.value, _SOURCE.value, _RETRIES.value)
         else:
-            obtain.obtain_dataset(name, _OUTPUT.value, _RETRIES.value)
+            downloads.obtain_dataset(name, _OUTPUT.value, _RETRIES.value)
     except UserError as error:
         print(f"error: {name}: {error}", file=sys.stderr)
         return False

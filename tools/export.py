@@ -47,11 +47,11 @@ def export(model: str | None, checkpoint: str | None, weights_dir: str | None, o
     """Exports one encoder; what to tell the user about it."""
     from jaxret import models  # late: --help needs no JAX
     from jaxret.convert import export as exporting
-    from jaxret.models.own import Own
+    from jaxret.models.weights.folders import FolderEncoder
 
     exporting.check_output(output.expanduser())  # before gigabytes are read
     if checkpoint is not None:
-        encoder = Own.find(checkpoint).load()
+        encoder = FolderEncoder.find(checkpoint).load()
     else:
         encoder = models.load(str(model), weights_dir)
     done = exporting.export_file(encoder, output)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from absl import app, flags
 
-from jaxret.data import ground_truth, published, stand_ins
+from jaxret.data.benchmarks import registry, stand_ins
+from jaxret.data.ground_truth import files
 from jaxret.errors import UserError
 
-_DATASET = flags.DEFINE_enum("dataset", "roxford5k", list(published.BENCHMARKS), "Whose names.")
+_DATASET = flags.DEFINE_enum("dataset", "roxford5k", list(registry.BENCHMARKS), "Whose names.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", "", "Its official ground-truth file.")
 _OUTPUT = flags.DEFINE_string("output", "", "Folder to write to.")
 _ARCHIVES = flags.DEFINE_bool("archives", False, "Write the official archives, not loose files.")
@@ -24,10 +25,10 @@ _ARCHIVES = flags.DEFINE_bool("archives", False, "Write the official archives, n
 def main(argv: list[str]) -> int:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
-    row = published.get(_DATASET.value)
+    row = registry.get(_DATASET.value)
     output, file = Path(_OUTPUT.value), Path(_GROUND_TRUTH.value)
     try:
-        truth = ground_truth.read(file, row.name)
+        truth = files.read(file, row.name)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
 def _verify_all(specs: "list[ModelSpec]", sizes: list[tuple[int, int]]) -> int:
     from verification import describe, summarize, to_json, verify
 
-    from jaxret.artifacts import write_json
+    from jaxret.runtime.artifacts import write_json
 
     verdicts, refused = [], []
     for spec, size in zip(specs, sizes, strict=True):

@@ -11,11 +11,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from jaxret.artifacts import WorkdirError, atomic_write
 from jaxret.convert.layouts import Layout, layouts_of
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder, named_arrays
-from jaxret.models.registry import ModelSpec
+from jaxret.models.spec import ModelSpec
+from jaxret.runtime.artifacts import WorkdirError, atomic_write
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from jaxret.convert.port import port
 from jaxret.convert.reading import Checkpoint, read_checkpoint
 from jaxret.convert.report import ConversionReport
 from jaxret.models.encoder import Encoder
-from jaxret.models.registry import ModelSpec, get
-from jaxret.models.saving import check_target, save
-from jaxret.models.weights import Provenance
+from jaxret.models.registry import get
+from jaxret.models.spec import ModelSpec
+from jaxret.models.weights.loading import Provenance
+from jaxret.models.weights.saving import check_target, save
 
 
 @dataclass(frozen=True)

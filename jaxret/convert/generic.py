@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxret.convert.layouts_torch import RESNET
+from jaxret.convert.layouts.resnet import RESNET
 from jaxret.convert.port import port
 from jaxret.convert.report import ConversionReport
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder, count_parameters, template
-from jaxret.models.registry import IMAGENET_MEAN, IMAGENET_STD, ModelSpec, resnet
+from jaxret.models.rows.resnet import resnet
+from jaxret.models.spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec
 
 ARCHITECTURES = tuple(f"resnet{depth}" for depth in (18, 34, 50, 101, 152, 200))
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from jaxret.convert.layouts import Layout, layouts_of
 from jaxret.convert.report import ConversionReport
-from jaxret.convert.whitening import stored_pca
+from jaxret.convert.stored_pca import stored_pca
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder, named_arrays, template
-from jaxret.models.registry import ModelSpec, get
+from jaxret.models.registry import get
+from jaxret.models.spec import ModelSpec
 
 
 def from_state_dict(model: str | ModelSpec, state_dict: Mapping[str, Any]) -> Encoder:

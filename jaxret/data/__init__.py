@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jaxret.data import published
+from jaxret.data.benchmarks import registry
 from jaxret.data.dataset import Box, Dataset, FileSplit, Split
 from jaxret.errors import UserError
 
@@ -14,21 +14,21 @@ __all__ = ["LOADERS", "Box", "Dataset", "FileSplit", "Split", "load", "names"]
 
 
 def _demo(name: str, data_dir: Path | None, **of_benchmarks: Any) -> Dataset:
-    from jaxret.data import demo
+    from jaxret.data.demo import build
 
-    return demo.load(data_dir)
+    return build.load(data_dir)
 
 
 def _benchmark(name: str, data_dir: Path | None, **options: Any) -> Dataset:
-    from jaxret.data import benchmarks
+    from jaxret.data.benchmarks import loading
 
-    return benchmarks.load(name, data_dir, **options)
+    return loading.load(name, data_dir, **options)
 
 
 # Name -> how it is loaded: the name, where data lies, and the keyword options of `load`.
 LOADERS: dict[str, Callable[..., Dataset]] = {
     "demo": _demo,
-    **dict.fromkeys(published.BENCHMARKS, _benchmark),
+    **dict.fromkeys(registry.BENCHMARKS, _benchmark),
 }
 
 
@@ -51,7 +51,7 @@ def load(
     Args:
         name_or_folder: a known name goes before a folder of that name ("./demo" is the folder).
         data_dir: where datasets known by name lie or are made; None is the user's cache.
-        manual_dir: where the official files of a benchmark lie; see `benchmarks.load`.
+        manual_dir: where the official files of a benchmark lie; see `benchmarks.loading.load`.
         allow_missing: evaluate a benchmark on those of its photographs that are there.
         distractors: "revisitop1m", for roxford5k and rparis6k.
         require_ground_truth: refuse a folder without gnd.json.
@@ -60,7 +60,7 @@ def load(
         UserError: neither a name nor a folder; the sentence lists the names, nearest first.
     """
     wanted = os.fspath(name_or_folder)
-    if distractors and wanted not in published.BENCHMARKS:
+    if distractors and wanted not in registry.BENCHMARKS:
         raise UserError(f"{distractors} goes with roxford5k and rparis6k, not with {wanted!r}.")
     place = None if data_dir is None else Path(data_dir).expanduser()
     if wanted in LOADERS:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from jaxret.data.digests import FileDigests
-from jaxret.data.images import BadImage
+from jaxret.data.images.decode import BadImage
+from jaxret.runtime.file_digests import FileDigests
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in stored pixels of the photograph, as the benchmarks' ground truth has them."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from jaxret.data.dataset import Dataset, FileSplit, printable
-from jaxret.data.ground_truth import read_gnd_json
-from jaxret.data.ground_truth_checks import check_boxes_inside
+from jaxret.data.ground_truth.checks import check_boxes_inside
+from jaxret.data.ground_truth.files import read_gnd_json
 from jaxret.errors import UserError
 
 GROUND_TRUTH_FILE = "gnd.json"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jaxret.data.dataset import Box, FileSplit, reading_failure
-from jaxret.data.images import BadImage, orientation_and_size
+from jaxret.data.images.decode import BadImage, orientation_and_size
 from jaxret.errors import UserError
 
 

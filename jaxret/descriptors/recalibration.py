@@ -13,14 +13,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxret import parallel
-from jaxret.artifacts import Store
 from jaxret.data.dataset import Split
-from jaxret.data.loader import batches
+from jaxret.data.images.loader import batches
 from jaxret.models.batch_norm import recalibrate
 from jaxret.models.encoder import Encoder
-from jaxret.models.registry import ModelSpec
-from jaxret.models.statistics import load_statistics, save_statistics
+from jaxret.models.spec import ModelSpec
+from jaxret.models.weights.bn_statistics import load_statistics, save_statistics
+from jaxret.runtime import parallel
+from jaxret.runtime.artifacts import Store
 
 _STAGE_VERSION = 1  # raise it when the same key would give other statistics
 

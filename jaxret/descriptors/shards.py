@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxret.artifacts import Store, read_arrays
 from jaxret.data.dataset import FileSplit, Split
+from jaxret.runtime.artifacts import Store, read_arrays
 
 SHARD = 64  # photographs that a killed run loses at most
 

@@ -16,9 +16,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxret import defaults
-from jaxret.artifacts import read_arrays, write_arrays
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.errors import UserError
+from jaxret.runtime.artifacts import read_arrays, write_arrays
 
 FORMAT_VERSION = 1
 # A direction of less than 1e-12 of the largest variance is float32's rounding, not data.

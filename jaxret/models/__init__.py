@@ -7,14 +7,15 @@
 import importlib
 from typing import Any
 
-from jaxret.models.registry import ModelSpec, Source, get, names
+from jaxret.models.registry import get, names
+from jaxret.models.spec import ModelSpec, Source
 
 # Those that import JAX and Flax are loaded when first used.
 _HOMES = {
     "Encoder": "jaxret.models.encoder",
     "forward": "jaxret.models.encoder",
-    "load": "jaxret.models.weights",
-    "random": "jaxret.models.untrained",
+    "load": "jaxret.models.weights.loading",
+    "random": "jaxret.models.weights.random",
     "recalibrate": "jaxret.models.batch_norm",
     "fold": "jaxret.models.folding",
 }

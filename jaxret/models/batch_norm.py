@@ -22,7 +22,7 @@ from jax.typing import ArrayLike
 from jaxret.defaults import BN_MOMENTUM
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder, Variables, check_images, forward_training
-from jaxret.models.registry import ModelSpec
+from jaxret.models.spec import ModelSpec
 
 
 def recalibrate(

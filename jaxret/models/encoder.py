@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxret.errors import UserError
-from jaxret.models.amdim import AMDIM
-from jaxret.models.convolution import adaptive_average_pool
-from jaxret.models.efficientnet import EfficientNetLite
-from jaxret.models.layers import Style
-from jaxret.models.registry import ModelSpec
-from jaxret.models.resnet import ResNet
+from jaxret.models.networks.amdim import AMDIM
+from jaxret.models.networks.convolution import adaptive_average_pool
+from jaxret.models.networks.efficientnet import EfficientNetLite
+from jaxret.models.networks.layers import Style
+from jaxret.models.networks.resnet import ResNet
+from jaxret.models.spec import ModelSpec
 
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}: nested dicts of arrays
 

@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
 from jaxret.errors import UserError
-from jaxret.ranking.index import Index
 from jaxret.ranking.inputs import unit_rows
-from jaxret.ranking.knn import others, search
-from jaxret.ranking.selection import Neighbours
+from jaxret.ranking.neighbours.index import Index
+from jaxret.ranking.neighbours.search import others, search
+from jaxret.ranking.ordering import Neighbours
 
 ALPHA = 3.0  # Radenovic et al., TPAMI 2018: sim ** 3
 

@@ -13,7 +13,7 @@ from absl import logging
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret.errors import UserError
-from jaxret.ranking.workers import in_threads
+from jaxret.runtime.threads import in_threads
 
 # Rows whose length is farther from 1 than this are normalised again, and the user is told when
 # the difference is more than half precision explains.

@@ -18,16 +18,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
-from jaxret.artifacts import digest
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
-from jaxret.ranking import expansion, offline, offline_files
-from jaxret.ranking.diffusion import combine
+from jaxret.ranking import expansion
+from jaxret.ranking.diffusion import offline, offline_files
+from jaxret.ranking.diffusion.inductive import combine
+from jaxret.ranking.diffusion.joint import JointDiffusion
+from jaxret.ranking.diffusion.offline import DiffusionSettings, Lists, Rows
 from jaxret.ranking.inputs import BLOCK, normalised, positive_integer, unit_rows
-from jaxret.ranking.joint import JointDiffusion
-from jaxret.ranking.knn import others, search
-from jaxret.ranking.offline import DiffusionSettings, Lists, Rows
-from jaxret.ranking.selection import Neighbours, best, check_rest, rank
+from jaxret.ranking.neighbours.search import others, search
+from jaxret.ranking.ordering import Neighbours, best, check_rest, rank
+from jaxret.runtime.artifacts import digest
 
 DFS_FORMS = ("joint", "inductive")
 

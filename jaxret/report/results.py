@@ -122,12 +122,6 @@ class Results:
             raise ValueError(f"This is no results.json of format {FORMAT}.")
         return cls(**content)
 
-    def _repr_html_(self) -> str:
-        """The tables alone, for a notebook's cell."""
-        from jaxret.report.html import fragment
-
-        return fragment(self)
-
 
 def number(value: Any) -> float | None:
     """A float, or None for what is None or NaN."""

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from jaxret.artifacts import write_text
-from jaxret.report import html, latex
-from jaxret.report.comparison import compare_models
-from jaxret.report.layouts import precisions, tables
-from jaxret.report.pictures import Sheet
+from jaxret.report.figures.pictures import Sheet
+from jaxret.report.page import html
+from jaxret.report.page.comparison import compare_models
 from jaxret.report.results import Results
-from jaxret.report.tables import escape_markdown, to_csv, to_markdown
+from jaxret.report.tables import latex
+from jaxret.report.tables.layouts import precisions, tables
+from jaxret.report.tables.plain import escape_markdown, to_csv, to_markdown
+from jaxret.runtime.artifacts import write_text
 
 
 def write_report(

@@ -11,11 +11,11 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from jaxret.artifacts import write_text
 from jaxret.errors import UserError
 from jaxret.evaluation.metrics import evaluate
 from jaxret.ranking.rankings import RankingSettings, rank_all
-from jaxret.report.plots import Curve, curves
+from jaxret.report.figures.plots import Curve, curves
+from jaxret.runtime.artifacts import write_text
 
 Number = int | float
 

@@ -14,10 +14,10 @@ from jaxret import data
 from jaxret.data.dataset import Dataset
 from jaxret.errors import UserError
 from jaxret.settings import Settings
+from jaxret.stages.context import INCOMPLETE, RunContext, any_dimension
+from jaxret.stages.encoders import check_names
 from jaxret.stages.features import Features
-from jaxret.stages.members import check_names
-from jaxret.stages.whitened import unbearable
-from jaxret.stages.workshop import INCOMPLETE, Workshop, any_dimension
+from jaxret.stages.whitening import unbearable
 
 Gap = dict[str, Any]  # any of model, dataset, dim; and reason
 
@@ -38,7 +38,7 @@ class Plan:
     missing: list[str] = field(default_factory=list)
 
 
-def make(every: Sequence[Settings], shop: Workshop, demand: bool = True) -> Plan:
+def make(every: Sequence[Settings], context: RunContext, demand: bool = True) -> Plan:
     """The plan of some evaluations.
 
     Args:
@@ -49,15 +49,15 @@ def make(every: Sequence[Settings], shop: Workshop, demand: bool = True) -> Plan
     """
     plan = Plan()
     check_names(every)
-    absent = _absent_datasets(every, shop, plan, demand)
-    absent |= _absent_members(every, shop, plan, demand)
+    absent = _absent_datasets(every, context, plan, demand)
+    absent |= _absent_members(every, context, plan, demand)
     for settings in every:
-        if not absent & set(needs(settings)) and not _too_large(settings, shop, plan):
+        if not absent & set(needs(settings)) and not _too_large(settings, context, plan):
             plan.evaluations.append(settings)
     if demand and not plan.evaluations:
         raise UserError(_nothing_runs(plan))
-    _add_features(plan, shop)
-    _note_dimensions(plan, shop)
+    _add_features(plan, context)
+    _note_dimensions(plan, context)
     return plan
 
 
@@ -78,13 +78,13 @@ def needs(settings: Settings) -> list[str]:
 
 
 def _absent_datasets(
-    every: Sequence[Settings], shop: Workshop, plan: Plan, demand: bool
+    every: Sequence[Settings], context: RunContext, plan: Plan, demand: bool
 ) -> set[str]:
     absent = set()
     wanted = {s.dataset: s for s in every} | {s.whiten_on: s for s in every if s.whiten_on}
     for name, settings in wanted.items():
         try:
-            dataset = shop.dataset(name, settings)
+            dataset = context.dataset(name, settings)
         except UserError as error:
             if name not in data.names() or (demand and len(every) == 1):
                 raise
@@ -103,12 +103,12 @@ def _incomplete(name: str, dataset: Dataset) -> list[Gap]:
 
 
 def _absent_members(
-    every: Sequence[Settings], shop: Workshop, plan: Plan, demand: bool
+    every: Sequence[Settings], context: RunContext, plan: Plan, demand: bool
 ) -> set[str]:
     absent = set()
     for member, settings in {m: s for s in every for m in s.members}.items():
         try:
-            shop.encoders.identity(member, settings)
+            context.encoders.identity(member, settings)
         except UserError as error:
             if member in settings.checkpoints or (demand and len(every) == 1):
                 raise
@@ -118,36 +118,38 @@ def _absent_members(
     return absent
 
 
-def _too_large(settings: Settings, shop: Workshop, plan: Plan) -> bool:
+def _too_large(settings: Settings, context: RunContext, plan: Plan) -> bool:
     """Whether the dataset cannot bear the PCA dimension; its cell then says why."""
     if settings.whitening == "checkpoint":
         return False
-    learnt_on = shop.dataset(settings.whiten_on or settings.dataset, settings)
-    specs = [shop.encoders.identity(member, settings).spec for member in settings.members]
+    learnt_on = context.dataset(settings.whiten_on or settings.dataset, settings)
+    specs = [context.encoders.identity(member, settings).spec for member in settings.members]
     channels = sum(spec.channels for spec in specs)
     reason = unbearable(settings.pca_dim, len(learnt_on.database), channels)
     if reason:
-        dataset = shop.dataset(settings.dataset, settings).name
+        dataset = context.dataset(settings.dataset, settings).name
         place = {"model": settings.label, "dataset": dataset, "dim": settings.pca_dim}
         plan.gaps.append({**place, "reason": f"{reason} (on {learnt_on.name})."})
     return bool(reason)
 
 
-def features_of(settings: Settings, shop: Workshop) -> list[Features]:
+def features_of(settings: Settings, context: RunContext) -> list[Features]:
     """The features that an evaluation stands on."""
     datasets = [name for name in (settings.whiten_on, settings.dataset) if name]
-    return [shop.features(m, name, settings) for m in settings.members for name in datasets]
+    return [context.features(m, name, settings) for m in settings.members for name in datasets]
 
 
-def _add_features(plan: Plan, shop: Workshop) -> None:
-    wanted = {id(f): f for settings in plan.evaluations for f in features_of(settings, shop)}
+def _add_features(plan: Plan, context: RunContext) -> None:
+    wanted = {id(f): f for settings in plan.evaluations for f in features_of(settings, context)}
     order = list(dict.fromkeys(one.identity.name for one in wanted.values()))
     plan.features = sorted(wanted.values(), key=lambda one: order.index(one.identity.name))
 
 
-def _note_dimensions(plan: Plan, shop: Workshop) -> None:
+def _note_dimensions(plan: Plan, context: RunContext) -> None:
     """The largest dimension of each model on each dataset: one eigendecomposition serves all."""
     for settings in plan.evaluations:
         if isinstance(settings.pca_dim, int):
             place = any_dimension(settings)
-            shop.whitening_dims[place] = max(settings.pca_dim, shop.whitening_dims.get(place, 0))
+            context.whitening_dims[place] = max(
+                settings.pca_dim, context.whitening_dims.get(place, 0)
+            )

@@ -13,21 +13,22 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxret.artifacts import Store
 from jaxret.data.dataset import Box, Dataset, Split, without
 from jaxret.data.query import query_split
 from jaxret.descriptors.shards import Descriptors
 from jaxret.pipeline import Evaluation, ranking_settings
 from jaxret.ranking.rankings import rank_all
-from jaxret.report.pictures import picture_sheet
+from jaxret.report.figures.pictures import picture_sheet
+from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
-from jaxret.runs.suite import dataset_row, environment
+from jaxret.runs.run import dataset_row, environment
+from jaxret.runtime.artifacts import Store
 from jaxret.settings import TRUE_DIM, Settings
+from jaxret.stages.context import INCOMPLETE, RunContext, workdir_of
+from jaxret.stages.encoders import check_names, model_row, origin_note
 from jaxret.stages.features import Features, concatenate
-from jaxret.stages.members import check_names, model_row, origin_note
-from jaxret.stages.whitened import database_of, whitening
-from jaxret.stages.workshop import INCOMPLETE, Workshop, workdir_of
+from jaxret.stages.whitening import database_of, whitening
 
 TOP = 10
 
@@ -77,17 +78,17 @@ def search(
     asked = query_split(query, box)
     check_names([settings])
     settings = replace(settings, dfs="inductive")
-    shop = Workshop(Store(workdir_of(settings)))
-    dataset = shop.dataset(settings.dataset, settings)
-    features = [shop.features(member, settings.dataset, settings) for member in settings.members]
+    context = RunContext(Store(workdir_of(settings)))
+    dataset = context.dataset(settings.dataset, settings)
+    features = [context.features(member, settings.dataset, settings) for member in settings.members]
 
-    described = [database_of(one, shop) for one in features]
+    described = [database_of(one, context) for one in features]
     rows, database, notes = _whitened(
-        _of_query(asked, features, shop), described, features, settings, shop
+        _of_query(asked, features, context), described, features, settings, context
     )
     ranking = settings.ranking[0]
-    with shop.clock.timed("ranking"):
-        kept = shop.store.root / "diffusion"
+    with context.clock.timed("ranking"):
+        kept = context.store.root / "diffusion"
         ranked = rank_all(rows, database, (ranking,), ranking_settings(settings), kept)
         ids = ranked[ranking].ids[:, :top]
     similarities = np.einsum("qd,qkd->qk", rows, database[ids])
@@ -99,24 +100,24 @@ def search(
         skipped=list(described[0].skipped),
         notes=[
             *filter(None, (origin_note(one.identity) for one in features)),
-            _what_was_made(described, shop),
+            _what_was_made(described, context),
             *notes,
         ],
     )
-    results = _results(found, shop)
+    results = _results(found, context)
     results.timings["all"] = time.perf_counter() - start
     if report and jax.process_index() == 0:
         sheet = picture_sheet(found.dataset, ids, similarities=similarities)
         sheet = replace(sheet, model=settings.label, ranking=ranking)
-        write_report(results, [sheet], shop.store.root)
+        write_report(results, [sheet], context.store.root)
     names = tuple(found.dataset.database.names[int(i)] for i in ids[0])
     return Found(names, tuple(map(float, similarities[0])), results)
 
 
-def _of_query(asked: Split, features: Sequence[Features], shop: Workshop) -> list[Descriptors]:
+def _of_query(asked: Split, features: Sequence[Features], context: RunContext) -> list[Descriptors]:
     """The query under every member; an unreadable one ends the search, whatever the folder may."""
     strict = [replace(one, how=replace(one.how, on_bad_image="fail")) for one in features]
-    return [shop.descriptors(one, asked) for one in strict]
+    return [context.descriptors(one, asked) for one in strict]
 
 
 def _whitened(
@@ -124,13 +125,13 @@ def _whitened(
     described: Sequence[Descriptors],
     features: Sequence[Features],
     settings: Settings,
-    shop: Workshop,
+    context: RunContext,
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Query [1, D], database [N, D], and notes."""
     queries, database = concatenate(asked), concatenate(described)
     if settings.pca_dim == TRUE_DIM:
         return queries, database, ()
-    learnt, notes = whitening(database, features, settings, shop)
+    learnt, notes = whitening(database, features, settings, context)
     return np.asarray(learnt(queries)), np.asarray(learnt(database)), notes
 
 
@@ -142,23 +143,23 @@ def _searched(dataset: Dataset, asked: Split, described: Descriptors) -> Dataset
     return without(plain, unread, ())
 
 
-def _what_was_made(described: Sequence[Descriptors], shop: Workshop) -> str:
+def _what_was_made(described: Sequence[Descriptors], context: RunContext) -> str:
     made, whole = max(one.made for one in described), len(described[0].indices)
     if not made:
-        return f"All {whole} photographs were reused from {shop.store.root}."
+        return f"All {whole} photographs were reused from {context.store.root}."
     kept = max(whole - made, 0)
     return f"{made} new or changed photographs were described, {kept} were reused."
 
 
-def _results(found: Evaluation, shop: Workshop) -> Results:
+def _results(found: Evaluation, context: RunContext) -> Results:
     [query] = found.dataset.queries.names
     skipped = [f"Left out: {reason}" for _, reason in found.skipped]
-    return Results(
+    return NotebookResults(
         title=f"Search for {query} in {found.dataset.name}",
         settings={**found.settings.key(), "digest": found.settings.digest()},
         models=found.models,
         datasets=[dataset_row(found)],
-        timings=shop.clock.seconds(),
+        timings=context.clock.seconds(),
         environment=environment(),
         notes=[*found.dataset.notes, *found.notes, *skipped],
     )

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from jaxret import defaults
-from jaxret.artifacts import Store
 from jaxret.data.dataset import Dataset, Split
-from jaxret.descriptors.extract import (
+from jaxret.descriptors.extraction import (
     Extraction,
     at_scales,
     described_by,
@@ -24,9 +23,10 @@ from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.recalibration import Recalibration, recalibrated, stored_statistics
 from jaxret.descriptors.shards import Descriptors
 from jaxret.models.encoder import Encoder
+from jaxret.runtime.artifacts import Store
+from jaxret.runtime.timing import Clock
 from jaxret.settings import Settings
-from jaxret.stages.members import Identity
-from jaxret.timing import Clock
+from jaxret.stages.encoders import Identity
 
 
 @dataclass(frozen=True, eq=False)

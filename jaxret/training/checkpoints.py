@@ -10,11 +10,11 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from jaxret import parallel
-from jaxret.artifacts import WorkdirError, write_json
 from jaxret.errors import UserError
-from jaxret.models.own import RUN
-from jaxret.models.weights import files_digest
+from jaxret.models.weights.folders import RUN
+from jaxret.models.weights.loading import files_digest
+from jaxret.runtime import parallel
+from jaxret.runtime.artifacts import WorkdirError, write_json
 
 State = Any
 KEPT = 2

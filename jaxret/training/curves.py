@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jaxret.artifacts import write_text
+from jaxret.runtime.artifacts import write_text
 
 LOSS, RETRIEVAL = "loss.csv", "retrieval.csv"
 Row = dict[str, float]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from jaxret.models.convolution import precision_of
+from jaxret.models.networks.convolution import precision_of
 
 Head = dict[str, dict[str, jax.Array]]
 _EPSILON = 1e-5

@@ -13,18 +13,19 @@ import jax
 import jax.numpy as jnp
 from tqdm import tqdm
 
-from jaxret import data, parallel, preemption
+from jaxret import data
 from jaxret.errors import UserError
-from jaxret.models import saving
 from jaxret.models.encoder import Encoder
-from jaxret.models.locations import cache_dir
-from jaxret.models.own import TRAINED
+from jaxret.models.weights import saving
+from jaxret.models.weights.folders import TRAINED
+from jaxret.models.weights.locations import cache_dir
+from jaxret.runtime import parallel, preemption
 from jaxret.training import optimizers
-from jaxret.training.beginning import starting_encoder
 from jaxret.training.checkpoints import Checkpoints, alone_in, check_same_run
-from jaxret.training.collection import write_dataset
 from jaxret.training.curves import Curves, main_protocol
-from jaxret.training.lesson import Feed, Lesson, Tell
+from jaxret.training.data.labelled_photographs import write_dataset
+from jaxret.training.data.training_data import Batches, Tell, TrainingData
+from jaxret.training.initial_encoder import starting_encoder
 from jaxret.training.report import VIEWS, write_report
 from jaxret.training.settings import TrainSettings
 from jaxret.training.step import initial_state, make_step
@@ -59,13 +60,13 @@ def train(settings: TrainSettings, tell: Tell = lambda line: None) -> Trained:
     _check_devices(settings, mesh.size)
     encoder = starting_encoder(settings)
     dataset = data.load(settings.dataset, settings.data_dir, require_ground_truth=False)
-    lesson = Lesson.of(dataset, settings)
+    training_data = TrainingData.of(dataset, settings)
     workdir = workdir_of(settings)
-    check_same_run(workdir, _key(settings, encoder, lesson))
+    check_same_run(workdir, _key(settings, encoder, training_data))
     with alone_in(workdir) if parallel.is_first() else nullcontext():
-        if lesson.held_out is not None and parallel.is_first():
-            write_dataset(lesson.held_out, workdir / HELD_OUT)
-        return _Run(settings, encoder, lesson, workdir, mesh, tell).all()
+        if training_data.held_out is not None and parallel.is_first():
+            write_dataset(training_data.held_out, workdir / HELD_OUT)
+        return _Run(settings, encoder, training_data, workdir, mesh, tell).all()
 
 
 def workdir_of(settings: TrainSettings) -> Path:
@@ -83,12 +84,12 @@ def _check_devices(settings: TrainSettings, devices: int) -> None:
         )
 
 
-def _key(settings: TrainSettings, encoder: Encoder, lesson: Lesson) -> dict[str, Any]:
+def _key(settings: TrainSettings, encoder: Encoder, training_data: TrainingData) -> dict[str, Any]:
     """What makes a run, by content where there is some."""
     return {
         **settings.key(),
         "initial_weights": encoder.digest(),
-        "photographs": lesson.collection.photographs.fingerprint(),
+        "photographs": training_data.collection.photographs.fingerprint(),
     }
 
 
@@ -99,14 +100,14 @@ class _Run:
         self,
         settings: TrainSettings,
         encoder: Encoder,
-        lesson: Lesson,
+        training_data: TrainingData,
         workdir: Path,
         mesh: jax.sharding.Mesh,
         tell: Tell,
     ) -> None:
-        self._settings, self._encoder, self._lesson = settings, encoder, lesson
+        self._settings, self._encoder, self._training_data = settings, encoder, training_data
         self._workdir, self._mesh, self._tell = workdir, mesh, tell
-        self._feed = Feed(lesson, settings, workdir, mesh, tell)
+        self._batches = Batches(training_data, settings, workdir, mesh, tell)
         self._validation = self._make_validation()
         self._checkpoints = Checkpoints(workdir / "checkpoints")
         self._rate = optimizers.learning_rate(settings)
@@ -124,7 +125,7 @@ class _Run:
             if not begun:
                 if parallel.is_first():
                     key = jax.random.wrap_key_data(jax.device_get(state["key"]))
-                    self._feed.show_views(self._workdir / VIEWS, key)
+                    self._batches.show_views(self._workdir / VIEWS, key)
                 self._measure(0, state)
             for step, new, metrics, seconds in self._steps(state, begun):
                 state = new
@@ -143,7 +144,7 @@ class _Run:
     # Before the first step
 
     def _make_validation(self) -> Validation | None:
-        held_out, settings = self._lesson.held_out, self._settings
+        held_out, settings = self._training_data.held_out, self._settings
         if held_out is None:
             return None
         return Validation(held_out, settings.validation_size, settings.workers)
@@ -151,7 +152,7 @@ class _Run:
     def _first_state(self) -> tuple[Any, int]:
         settings = self._settings
         queue = settings.queue_size or min(
-            self._feed.batches_an_epoch * settings.batch_size,
+            self._batches.batches_an_epoch * settings.batch_size,
             LARGEST_QUEUE // settings.batch_size * settings.batch_size,
         )
         state = parallel.replicated(initial_state(self._encoder, settings, queue), self._mesh)
@@ -169,7 +170,7 @@ class _Run:
         step_of = make_step(self._encoder.spec, self._settings, self._mesh)
         for step in range(begun, self._settings.steps):
             started = time.perf_counter()
-            state, metrics = step_of(state, *self._feed.batch(step))
+            state, metrics = step_of(state, *self._batches.batch(step))
             numbers = {name: float(value) for name, value in metrics.items()}
             yield step + 1, state, numbers, time.perf_counter() - started
 
@@ -260,9 +261,9 @@ class _Run:
         settings, learnt = self._settings, self._learnt(state)
         source = (
             f"learnt with --loss={settings.loss} in {settings.steps} steps on "
-            f"{self._lesson.collection.dataset.name} from {_origin(settings)} weights"
+            f"{self._training_data.collection.dataset.name} from {_origin(settings)} weights"
         )
-        write_report(self._workdir, settings, self._curves, self._feed.batches_an_epoch)
+        write_report(self._workdir, settings, self._curves, self._batches.batches_an_epoch)
         # Last: it says that the run has finished.
         saving.save(learnt, self._workdir / TRAINED, source, self._encoder.digest())
 

@@ -4,8 +4,8 @@ import base64
 import shlex
 from pathlib import Path
 
-from jaxret.artifacts import atomic_write, write_text
-from jaxret.report.learning import LearningPage, curves
+from jaxret.report.page.training import LearningPage, curves
+from jaxret.runtime.artifacts import atomic_write, write_text
 from jaxret.training.curves import Curves
 from jaxret.training.settings import TrainSettings
 

@@ -20,7 +20,7 @@ from jaxret.descriptors.pooling import gem
 from jaxret.descriptors.rmac import rmac
 from jaxret.models.batch_norm import moved
 from jaxret.models.encoder import Encoder, forward_training
-from jaxret.models.registry import ModelSpec
+from jaxret.models.spec import ModelSpec
 from jaxret.training import heads, losses, optimizers
 from jaxret.training.augmentations import RECIPES, augment
 from jaxret.training.settings import TrainSettings

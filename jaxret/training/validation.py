@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from jaxret import parallel
 from jaxret.data.dataset import Dataset, Split
-from jaxret.data.loader import batches
+from jaxret.data.images.loader import batches
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.rmac import rmac
 from jaxret.evaluation.metrics import evaluate
 from jaxret.models.encoder import Encoder
-from jaxret.ranking.knn import knn
+from jaxret.ranking.neighbours.search import knn
+from jaxret.runtime import parallel
 
 BATCH_SIZE = 16
 

@@ -8,7 +8,7 @@ import pytest
 
 from jaxret import evaluate, models
 from jaxret.convert import from_state_dict
-from jaxret.data.images import to_pixels
+from jaxret.data.images.decode import to_pixels
 
 # Caffe's network: BGR, 0..255 less the mean; max-pool without padding before, ceil mode, which is
 # TensorFlow's SAME on even sizes. Its stride stands on the first 1x1; the table beside the weights

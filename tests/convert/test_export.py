@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from jaxret import UserError, models
-from jaxret.convert import export, export_file, layouts_other, port, to_state_dict
+from jaxret.convert import export, export_file, port, to_state_dict
+from jaxret.convert.layouts.simclr_tensorflow import SIMCLR_TENSORFLOW
 from jaxret.convert.reading import read_checkpoint
 from jaxret.models import fold
 
@@ -195,7 +196,7 @@ def test_networks_without_an_inverse_are_refused(small, monkeypatch):
     encoder, _ = port(spec, published)
     with pytest.raises(UserError, match="has been folded"):
         to_state_dict(fold(encoder))
-    only = lambda name: (layouts_other.SIMCLR_TENSORFLOW,)  # noqa: E731
+    only = lambda name: (SIMCLR_TENSORFLOW,)  # noqa: E731
     monkeypatch.setattr(export, "layouts_of", only)
     with pytest.raises(UserError, match=r"layout \(simclr_tensorflow\) is read, not written"):
         to_state_dict(encoder)

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from jaxret.data.dataset import Dataset, FileSplit, Split, printable, without
-from jaxret.data.images import BadImage
+from jaxret.data.images.decode import BadImage
 
 
 @pytest.fixture

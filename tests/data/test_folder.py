@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from test_images import encode, noise
+from photographs import encode, noise
 
 from jaxret.data import load, names
 from jaxret.data.folder import find_photographs, load_folder

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from photographs import encode, noise
 from PIL import Image
-from test_images import encode, noise
 
-from jaxret.data.images import BadImage, decode, to_pixels
+from jaxret.data.images.decode import BadImage, decode, to_pixels
 from jaxret.data.query import query_split
 from jaxret.errors import UserError
 

@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import precision_score
 
 import jaxret
-from jaxret.data.ground_truth import read_mat, read_pickle
+from jaxret.data.ground_truth.files import read_mat, read_pickle
 from jaxret.errors import UserError
 from jaxret.evaluation import protocols
 from jaxret.evaluation.metrics import average_precision, evaluate

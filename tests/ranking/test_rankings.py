@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from jaxret.errors import UserError
-from jaxret.ranking import offline_files
-from jaxret.ranking.diffusion import Diffusion, DiffusionSettings, diffuse_jointly
+from jaxret.ranking.diffusion import offline_files
+from jaxret.ranking.diffusion.inductive import Diffusion, DiffusionSettings, diffuse_jointly
+from jaxret.ranking.diffusion.solver import Solver
 from jaxret.ranking.expansion import augment_database, expand_queries
-from jaxret.ranking.knn import knn
+from jaxret.ranking.neighbours.search import knn
 from jaxret.ranking.rankings import RANKINGS, RankingSettings, rank_all
-from jaxret.ranking.solver import Solver
 
 
 def unit(count, dim=16, seed=0):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxret.evaluation.metrics import evaluate
-from jaxret.ranking.diffusion import Diffusion
+from jaxret.ranking.diffusion.inductive import Diffusion
 from jaxret.ranking.rankings import RankingSettings, rank_all
 
 

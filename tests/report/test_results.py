@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 
 
@@ -61,6 +62,7 @@ def test_main_protocol_is_medium_where_there_is_one(make_results):
 
 
 def test_notebook_shows_the_tables(results, hostile):
+    results = NotebookResults(**vars(results))
     results.title = hostile
     shown = results._repr_html_()
     assert "97.00" in shown and "<table" in shown

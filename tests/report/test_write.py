@@ -34,7 +34,7 @@ def test_a_report_can_be_made_again_from_its_json(make_results, tmp_path):
 
 
 def test_nothing_is_written_when_a_part_fails(results, tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxret.report.html.page", lambda *_: 1 / 0)
+    monkeypatch.setattr("jaxret.report.page.html.page", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(results, workdir=tmp_path / "new")
     assert not (tmp_path / "new").exists()

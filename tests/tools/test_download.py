@@ -17,12 +17,13 @@ import pytest
 import torch
 import twins
 
-from jaxret import models, obtain
-from jaxret.data import published, sources
+from jaxret import models
+from jaxret.cli import downloads
+from jaxret.data.benchmarks import registry, sources
 from jaxret.errors import UserError
 from jaxret.fetch import checks
-from jaxret.models import delivery
-from jaxret.models.registry import Source
+from jaxret.models.spec import Source
+from jaxret.models.weights import download
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,21 +73,21 @@ def test_checkpoint_with_a_published_prefix(publisher, tmp_path, capsys, known):
     (publisher.folder / "a.pth").write_bytes(b"weights")
     digest = checks.digest(publisher.folder / "a.pth", "sha256")
     known(_row(Source(f"{publisher.base}/a.pth", sha256=digest[:8], size=7)))
-    path = obtain.obtain_model("mine", str(tmp_path / "out"))
+    path = downloads.obtain_model("mine", str(tmp_path / "out"))
     assert path == tmp_path / "out" / "a.pth"
     assert path.read_bytes() == b"weights"
     said = capsys.readouterr().out
     assert "BSD-3-Clause" in said
     assert f"as published: sha256 begins with {digest[:8]}" in said
     assert f"python tools/convert.py --model=mine --source={path}" in said
-    obtain.obtain_model("mine", str(tmp_path / "out"))
+    downloads.obtain_model("mine", str(tmp_path / "out"))
     assert publisher.asked == ["/a.pth"]
 
 
 def test_digest_is_told_where_none_is_published(publisher, tmp_path, capsys, known):
     (publisher.folder / "a.pth").write_bytes(b"weights")
     known(_row(Source(f"{publisher.base}/a.pth")))
-    path = obtain.obtain_model("mine", str(tmp_path))
+    path = downloads.obtain_model("mine", str(tmp_path))
     assert f"its sha256 is {checks.digest(path, 'sha256')}" in capsys.readouterr().out
 
 
@@ -97,11 +98,11 @@ def test_another_source_is_named_but_never_taken_by_itself(publisher, tmp_path, 
     with pytest.raises(
         UserError, match=r"no file at .*a\.pth.*--source=2 is .*b\.pth \(200 epochs"
     ):
-        obtain.obtain_model("mine", str(tmp_path / "out"))
+        downloads.obtain_model("mine", str(tmp_path / "out"))
     assert not (tmp_path / "out" / "b.pth").exists()
-    assert obtain.obtain_model("mine", str(tmp_path / "out"), which=2).name == "b.pth"
+    assert downloads.obtain_model("mine", str(tmp_path / "out"), which=2).name == "b.pth"
     with pytest.raises(UserError, match="no source 3"):
-        obtain.obtain_model("mine", str(tmp_path / "out"), which=3)
+        downloads.obtain_model("mine", str(tmp_path / "out"), which=3)
 
 
 def test_zip_delivery_is_unpacked(publisher, tmp_path):
@@ -111,10 +112,10 @@ def test_zip_delivery_is_unpacked(publisher, tmp_path):
         archive.writestr("README", b"read me")
     (publisher.folder / "delivery").write_bytes(packed.getvalue())
     row = _row(Source(f"{publisher.base}/delivery", member="Resnet50-AP-GeM.pt"))
-    got = delivery.fetch_checkpoint(row, tmp_path / "out")
+    got = download.fetch_checkpoint(row, tmp_path / "out")
     assert got.path.read_bytes() == b"weights"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["Resnet50-AP-GeM.pt"]
-    delivery.fetch_checkpoint(row, tmp_path / "out")
+    download.fetch_checkpoint(row, tmp_path / "out")
     assert publisher.asked == ["/delivery"]
 
 
@@ -123,8 +124,8 @@ def test_downloaded_and_converted(publisher, tmp_path, monkeypatch, known, capsy
     twin = twins.randomize(twins.build(spec), seed=0)
     torch.save(twins.published_state(spec, twin), publisher.folder / "a.pth")
     known(dataclasses.replace(spec, sources=(Source(f"{publisher.base}/a.pth"),)))
-    monkeypatch.setattr("jaxret.models.locations.cache_dir", lambda: tmp_path / "cache")
-    folder = obtain.obtain_weights("resnet18", tmp_path / "weights")
+    monkeypatch.setattr("jaxret.models.weights.locations.cache_dir", lambda: tmp_path / "cache")
+    folder = downloads.obtain_weights("resnet18", tmp_path / "weights")
     assert "100 arrays used" in capsys.readouterr().out
     kernel = models.load("resnet18", tmp_path / "weights").variables["params"]["conv1"]["kernel"]
     np.testing.assert_array_equal(kernel, twin.conv1.weight.detach().numpy().transpose(2, 3, 1, 0))
@@ -135,9 +136,9 @@ def test_what_is_no_checkpoint_is_not_converted(publisher, tmp_path, monkeypatch
     torch.save({}, publisher.folder / "a.pth")
     row = dataclasses.replace(models.get("resnet18"), sources=(Source(f"{publisher.base}/a.pth"),))
     known(row)
-    monkeypatch.setattr("jaxret.models.locations.cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setattr("jaxret.models.weights.locations.cache_dir", lambda: tmp_path / "cache")
     with pytest.raises(UserError, match="holds no tensors"):
-        obtain.obtain_weights("resnet18", tmp_path / "weights")
+        downloads.obtain_weights("resnet18", tmp_path / "weights")
     assert not (tmp_path / "weights").exists()
 
 
@@ -145,16 +146,16 @@ def test_both_files_of_a_tensorflow_checkpoint(publisher, tmp_path):
     for ending in (".index", ".data-00000-of-00001"):
         (publisher.folder / f"model.ckpt-225206{ending}").write_bytes(ending.encode())
     row = _row(Source(f"{publisher.base}/model.ckpt-225206"))
-    got = delivery.fetch_checkpoint(row, tmp_path / "out")
+    got = download.fetch_checkpoint(row, tmp_path / "out")
     assert got.path == tmp_path / "out" / "model.ckpt-225206"
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_models_that_need_no_download_and_models_without_address(tmp_path):
     with pytest.raises(UserError, match="come with jaxret"):
-        delivery.fetch_checkpoint(models.get("efficientnet-lite0"), tmp_path)
+        download.fetch_checkpoint(models.get("efficientnet-lite0"), tmp_path)
     with pytest.raises(UserError, match="No public address"):
-        delivery.fetch_checkpoint(_row(), tmp_path)
+        download.fetch_checkpoint(_row(), tmp_path)
 
 
 def test_every_row_has_an_address_that_can_be_fetched():
@@ -177,20 +178,20 @@ def oxford(publisher, monkeypatch):
 
 def test_dataset_is_announced_and_fetched(oxford, tmp_path, capsys):
     folder = tmp_path / "manual"
-    obtain.obtain_dataset("roxford5k", str(folder))
+    downloads.obtain_dataset("roxford5k", str(folder))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == oxford
     said = capsys.readouterr().out
     assert "2 files to fetch, about 11.0 kB" in said
     assert "about as much disk again" in said
     assert "python -m jaxret.main --dataset=roxford5k" in said
-    obtain.obtain_dataset("roxford5k", str(folder))
+    downloads.obtain_dataset("roxford5k", str(folder))
     assert "to fetch" not in capsys.readouterr().out
 
 
 def test_dataset_that_does_not_fit_is_not_begun(oxford, publisher, tmp_path, monkeypatch):
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(UserError, match=r"Fetching roxford5k needs 11\.0 kB"):
-        obtain.obtain_dataset("roxford5k", str(tmp_path / "manual"))
+        downloads.obtain_dataset("roxford5k", str(tmp_path / "manual"))
     assert publisher.asked == []
 
 
@@ -202,9 +203,9 @@ def test_silent_servers_are_asked_once(tmp_path, monkeypatch):
 
 
 def test_sources_agree_with_what_the_builders_look_for():
-    from jaxret.data.revisitop1m import revisitop1m_dataset_builder as builder
+    from jaxret.data.benchmarks.revisitop1m import revisitop1m_dataset_builder as builder
 
-    for name, row in published.BENCHMARKS.items():
+    for name, row in registry.BENCHMARKS.items():
         wanted = {row.ground_truth.file, *(archive.file for archive in row.archives)}
         assert {file.file for file in sources.files_of(name)} == wanted
     parts = [builder.archive_name(number) for number in range(1, builder.PARTS + 1)]

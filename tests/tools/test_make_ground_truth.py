@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jaxret.data import load
-from jaxret.data.instances import ground_truth_of_folders
+from jaxret.data.ground_truth.folders import ground_truth_of_folders
 from jaxret.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

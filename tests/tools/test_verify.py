@@ -29,7 +29,7 @@ from jaxret.convert import convert_file
 from jaxret.convert.reading import read_checkpoint
 from jaxret.errors import UserError
 from jaxret.models import get
-from jaxret.models.weights import load_folder
+from jaxret.models.weights.loading import load_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ import torch
 import torchvision_functional
 from scipy import stats
 
-from jaxret.parallel import local_mesh, over_devices
+from jaxret.runtime.parallel import local_mesh, over_devices
 from jaxret.training.augmentations import LIGHT, MOCOV2, RECIPES, SIMCLR, Recipe, augment
 from jaxret.training.augmentations.blur import gaussian_blur
 from jaxret.training.augmentations.colour import Jitter, apply_jitter, draw_jitter, to_grey

@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch.nn import functional
 
-from jaxret.parallel import local_mesh, over_devices
+from jaxret.runtime.parallel import local_mesh, over_devices
 from jaxret.training.losses import enqueue, follow, info_nce, listwise_ap, nt_xent
 
 TOLERANCE = 1e-5

@@ -12,8 +12,9 @@ from jax.sharding import Mesh
 from tiny import TINY
 from torch.nn import functional
 
-from jaxret import models, parallel
+from jaxret import models
 from jaxret.convert import from_state_dict
+from jaxret.runtime import parallel
 from jaxret.training.augmentations import RECIPES, augment
 from jaxret.training.settings import TrainSettings
 from jaxret.training.step import initial_state, make_step

@@ -13,16 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
 from jaxret import models
 from jaxret.errors import UserError
-from jaxret.models import weights
+from jaxret.models.weights import loading
 from jaxret.training import loop
 from jaxret.training.loop import train
 from jaxret.training.settings import TrainSettings
 
-TINY = Path(__file__).with_name("tiny.py")
+TINY = Path(tiny.__file__)
 COMMON = {
     "model": "tiny",
     "init": "random",
@@ -94,10 +95,10 @@ def test_what_a_run_leaves(undisturbed, folder):
     assert "learning_rate" in page
     assert "http://www.w3.org" in page
     assert 'src="data:image/jpeg' in page
-    provenance = weights.read_provenance(workdir / "encoder")
+    provenance = loading.read_provenance(workdir / "encoder")
     assert provenance.model == "tiny"
     assert "mocov2" in provenance.source
-    learnt = weights.load_folder(models.get("tiny"), workdir / "encoder")
+    learnt = loading.load_folder(models.get("tiny"), workdir / "encoder")
     assert learnt.digest() != models.random("tiny", 0).digest()
 
 
@@ -121,7 +122,7 @@ def test_killed_and_stopped_it_ends_with_the_same_curve(undisturbed, folder, tmp
     assert "Going on after step 13 of 14" in done.stderr
     assert losses(tmp_path) == losses(expected)
     assert rows(tmp_path, "retrieval.csv") == rows(expected, "retrieval.csv")
-    digests = [weights.read_provenance(w / "encoder").digest for w in (tmp_path, expected)]
+    digests = [loading.read_provenance(w / "encoder").digest for w in (tmp_path, expected)]
     assert digests[0] == digests[1]
 
 
@@ -142,7 +143,7 @@ def test_two_processes_have_the_curve_of_one(folder_of, tmp_path):
         assert [one.returncode for one in done] == [0, 0], done[0].stderr + done[1].stderr
         found = [float(row["loss"]) for row in rows(workdir)]
         np.testing.assert_allclose(found, expected, rtol=1e-3)
-        assert weights.read_provenance(workdir / "encoder").model == "tiny"
+        assert loading.read_provenance(workdir / "encoder").model == "tiny"
 
 
 def test_a_finished_run_is_not_run_again(undisturbed, folder):
@@ -242,7 +243,7 @@ def test_an_empty_folder_is_a_sentence(tmp_path):
 def test_it_goes_on_from_what_was_learnt(undisturbed, folder, tmp_path):
     workdir, _ = undisturbed
     start = loop.starting_encoder(replace(settings(folder, tmp_path), init=str(workdir)))
-    assert start.digest() == weights.read_provenance(workdir / "encoder").digest
+    assert start.digest() == loading.read_provenance(workdir / "encoder").digest
 
 
 def test_a_checkpoint_that_cannot_be_read_is_named(undisturbed, folder, tmp_path):

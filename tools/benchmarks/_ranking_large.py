@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._rounds import peak_bytes
-from jaxret.ranking import offline
-from jaxret.ranking.diffusion import DiffusionSettings
+from jaxret.ranking.diffusion import offline
+from jaxret.ranking.diffusion.inductive import DiffusionSettings
+from jaxret.ranking.diffusion.offline import Lists
 from jaxret.ranking.expansion import expand_queries
-from jaxret.ranking.index import Index
-from jaxret.ranking.knn import knn, search
-from jaxret.ranking.offline import Lists
+from jaxret.ranking.neighbours.index import Index
+from jaxret.ranking.neighbours.search import knn, search
 from jaxret.ranking.rankings import rank_all
 
 DIM = 512

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxret.machine import cores
+from jaxret.runtime.machine import cores
 
 WARM_UP = 2  # calls before the first round: compilation, allocation, thread pools
 

@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks._rounds import machine, ratios, time_in_rounds
 from jaxret.data.dataset import FileSplit
-from jaxret.data.loader import batches
-from jaxret.machine import cores
+from jaxret.data.images.loader import batches
+from jaxret.runtime.machine import cores
 
 BASELINE = "torch DataLoader"
 BATCH = 32

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from benchmarks._rounds import peak_bytes
 from jaxret import defaults, models
-from jaxret.artifacts import Store
 from jaxret.data.dataset import FileSplit
-from jaxret.descriptors.extract import Extraction, extract
+from jaxret.descriptors.extraction import Extraction, extract
 from jaxret.descriptors.recalibration import Recalibration, recalibrated
+from jaxret.runtime.artifacts import Store
 
 SIDE = 128  # pixels of the photographs
 

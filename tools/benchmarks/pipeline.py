@@ -24,12 +24,12 @@ from benchmarks._rounds import machine, ratios, time_in_rounds
 from benchmarks.decode import write_photographs
 from benchmarks.memory import extraction
 from jaxret import data, defaults, models
-from jaxret.artifacts import Store
 from jaxret.data.dataset import Split
-from jaxret.data.loader import batches
-from jaxret.descriptors.extract import extract
+from jaxret.data.images.loader import batches
+from jaxret.descriptors.extraction import extract
 from jaxret.descriptors.rmac import rmac
 from jaxret.models.encoder import Encoder, forward
+from jaxret.runtime.artifacts import Store
 
 BASELINE, PIPELINE = "forward alone", "pipeline"
 TOLERANCE = 1e-5  # of the largest value

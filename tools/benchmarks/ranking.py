@@ -37,10 +37,10 @@ from benchmarks._ranking_large import (
 )
 from benchmarks._rounds import machine, ratios, time_in_rounds
 from jaxret import defaults
-from jaxret.machine import cores
-from jaxret.ranking.diffusion import Diffusion
-from jaxret.ranking.index import Index
-from jaxret.ranking.knn import knn, search
+from jaxret.ranking.diffusion.inductive import Diffusion
+from jaxret.ranking.neighbours.index import Index
+from jaxret.ranking.neighbours.search import knn, search
+from jaxret.runtime.machine import cores
 
 THREADS = "scipy CG in joblib threads over faiss"
 PROCESSES = "scipy CG in joblib processes over faiss"

@@ -11,7 +11,7 @@ from twins import build
 from jaxret.convert import convert_file
 from jaxret.convert.reading import read_checkpoint
 from jaxret.models import ModelSpec
-from jaxret.models.weights import load_folder
+from jaxret.models.weights.loading import load_folder
 from verification.comparison import Verdict, compare
 from verification.files import fill, random_twin, write_published
 

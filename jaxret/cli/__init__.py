@@ -1,0 +1,1 @@
+"""The command line: flags made of settings, what the terminal prints, forecasts, downloads."""

@@ -1,0 +1,82 @@
+"""What the command lines share: flags made of settings, several hosts, errors as one sentence."""
+
+import sys
+from collections.abc import Callable, Collection
+from typing import Any
+
+from absl import flags, logging
+
+from jaxret.errors import UserError
+from jaxret.options import Options
+from jaxret.runtime import preemption
+
+
+def define_flags(settings: type[Options], lists: Collection[str] = ()) -> None:
+    """One flag for each field, with its default and help; those in `lists` take commas."""
+    define: dict[type, Any] = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+    }
+    for option, kind in settings.options():
+        name, help = option.name, option.metadata["help"]
+        default: Any = option.default
+        choices = option.metadata["choices"]
+        if name in lists or kind not in (bool, int, float, str):
+            shown = list(default) if isinstance(default, tuple) else default
+            flags.DEFINE_list(name, shown, help)
+        elif choices:
+            flags.DEFINE_enum(name, default, choices, help)
+        else:
+            define.get(kind, flags.DEFINE_string)(name, default, help)
+
+
+def define_common_flags() -> None:
+    """Those of every command that computes."""
+    flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
+    flags.DEFINE_bool(
+        "multihost",
+        False,
+        "This process is one of several that run the same command on one workdir: on a TPU slice "
+        "or a cluster that JAX knows they find each other, elsewhere say --coordinator, "
+        "--processes and --process.",
+    )
+    flags.DEFINE_string("coordinator", None, "Address HOST:PORT of process 0, with --multihost.")
+    flags.DEFINE_integer("processes", None, "How many processes there are, with --multihost.")
+    flags.DEFINE_integer("process", None, "Which of them this is, from 0, with --multihost.")
+
+
+def start(values: flags.FlagValues, agree_on_sigterm: bool = False) -> None:
+    """Before anything else of JAX: the cache of compiled functions, and the other processes.
+
+    Args:
+      values: of all flags.
+      agree_on_sigterm: as in `parallel.start`.
+    """
+    from jaxret.models.weights.locations import cache_dir
+    from jaxret.runtime import parallel  # late: it imports JAX, and --help must be fast
+
+    if values["multihost"].value:
+        parallel.start(
+            *(values[name].value for name in ("coordinator", "processes", "process")),
+            agree_on_sigterm=agree_on_sigterm,
+        )
+    if not (values["multihost"].value and parallel.on_cpu()):
+        # XLA:CPU's collectives come back from the cache in another order than the one that
+        # processes without a stored copy run them in: they would wait for, or mix up, each other's.
+        parallel.keep_compiled(cache_dir() / "compiled")
+
+
+def run(argv: list[str], work: Callable[[flags.FlagValues], None]) -> None:
+    """Does the work; what the user can put right is one sentence and exit status 1."""
+    preemption.end_on_sigterm()
+    logging.set_verbosity(logging.WARNING)  # what libraries tell about themselves stays out
+    try:
+        if len(argv) > 1:
+            raise UserError(f"'{argv[1]}' is not a flag: write --name=value, see --help.")
+        work(flags.FLAGS)
+    except UserError as error:
+        if flags.FLAGS.debug:
+            raise
+        print(f"jaxret: {error}", file=sys.stderr)
+        sys.exit(1)

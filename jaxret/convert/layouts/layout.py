@@ -1,0 +1,85 @@
+"""How a family of checkpoints names its arrays, as rules: their name -> our path.
+
+What a file holds beyond the encoder (classifiers, projection heads, queues) is dropped by name; a
+name that no rule knows is an error of the port.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names of one family of checkpoints.
+
+    Attributes:
+        name: Of the layout.
+        anchor: An array that every file holds, under one of the prefixes; found by it.
+        kept: Regular expression of the names (prefix stripped) that belong to the encoder.
+        dropped: (regular expression on the whole name, why it is not needed), tried in order
+            and before `kept`.
+        path: Name (prefix stripped) and number of axes -> our path, e.g.
+            "params/layer1_0/conv1/kernel", or None where the name is not of this network.
+        prefixes: What may stand before every name of the encoder, the likeliest first.
+        wrappers: Keys under which a file may keep its state dict.
+        kernels: "torch" kernels are [out, in, kh, kw] or [out, in] and are transposed; "ours" are
+            as we hold them, [kh, kw, in, out].
+        flat_vectors: False where a vector is stored as [1, 1, 1, C].
+        witness: A second array that confirms a prefix nobody is known to use; empty: none will do.
+        name_of: The inverse of `path`, for the export: our path -> name without a prefix. None:
+            encoders are not written under these names.
+    """
+
+    name: str
+    anchor: str
+    kept: str
+    dropped: tuple[tuple[str, str], ...]
+    path: Callable[[str, int], str | None]
+    prefixes: tuple[str, ...] = ("",)
+    wrappers: tuple[str, ...] = ()
+    kernels: Literal["torch", "ours"] = "torch"
+    flat_vectors: bool = True
+    witness: str = ""
+    name_of: Callable[[str], str] | None = None
+
+    def unwrap(self, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The mapping of names to arrays inside a file that wraps it."""
+        for key in self.wrappers:
+            if isinstance(checkpoint.get(key), Mapping):
+                return self.unwrap(checkpoint[key])
+        return checkpoint
+
+    def prefix(self, names: Mapping[str, Any]) -> str | None:
+        """The prefix under which the anchor is found, or None: then the file is another's.
+
+        A prefix that nobody is known to use will do if the file holds only one network under it.
+        """
+        known = next((p for p in self.prefixes if p + self.anchor in names), None)
+        if known is not None or not self.witness:
+            return known
+        ends = [name for name in names if name.endswith(f".{self.anchor}")]
+        others = [name.removesuffix(self.anchor) for name in ends]
+        others = [prefix for prefix in others if prefix + self.witness in names]
+        return others[0] if len(others) == 1 else None
+
+    def reason_to_drop(self, name: str) -> str | None:
+        """Why an array is not needed, or None where no rule knows it."""
+        return next((why for pattern, why in self.dropped if re.search(pattern, name)), None)
+
+    def locate(self, name: str, prefix: str, axes: int) -> str | None:
+        """Our path for a name of the file, or None where it is not the encoder's."""
+        inside = self.is_inside(name, prefix)
+        return self.path(name.removeprefix(prefix), axes) if inside else None
+
+    def is_inside(self, name: str, prefix: str) -> bool:
+        """Whether a name belongs to the encoder, known or not."""
+        inner = name.removeprefix(prefix)
+        return name.startswith(prefix) and re.match(self.kept, inner) is not None
+
+    def axes_to_ours(self, path: str, count: int) -> tuple[int, ...]:
+        """The transposition that makes their array of `count` axes ours."""
+        if self.kernels == "torch" and path.endswith("/kernel"):
+            return (2, 3, 1, 0) if count == 4 else (1, 0)
+        return tuple(range(count))

@@ -1,0 +1,167 @@
+"""Where the official files of the benchmarks are kept, how much they are, and fetching them.
+
+They are kept as they come, in one folder for all benchmarks, and read from there when a benchmark
+is prepared; nothing needs unpacking:
+
+    <data_dir>/manual/oxbuild_images-v1.tgz        Oxford5k and rOxford5k
+    <data_dir>/manual/paris_1-v1.tgz, paris_2-v1.tgz  Paris6k and rParis6k
+    <data_dir>/manual/instre.tar.gz                INSTRE
+    <data_dir>/manual/revisitop1m.1.tar.gz ...     the distractors, 100 archives
+    <data_dir>/manual/gnd_<benchmark>.pkl, gnd_instre.mat
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from jaxret import fetch
+from jaxret.data.benchmarks import registry
+from jaxret.errors import UserError
+from jaxret.fetch import checks
+
+_FLICKR = (
+    "Photographs from Flickr, for research; each remains its photographer's. See the terms of"
+    " access on the publishers' page."
+)
+_REVISITOP1M = "http://ptak.felk.cvut.cz/revisitop/revisitop1m/jpg"
+_REVISITOP1M_PARTS = 100
+
+# file -> bytes, as servers and public loaders have stated them: for the announcement, not a check.
+_ABOUT = {
+    "oxbuild_images-v1.tgz": 1_938_238_004,
+    "paris_1-v1.tgz": 1_269_538_001,
+    "instre.tar.gz": 2_300_000_000,
+    "gnd_oxford5k.pkl": 141_140,
+    "gnd_paris6k.pkl": 254_083,
+    "gnd_roxford5k.pkl": 149_871,
+    "gnd_rparis6k.pkl": 276_508,
+    "gnd_instre.mat": 223_899,
+}
+_THOR = "https://thor.robots.ox.ac.uk"
+_MIRRORS = {
+    "oxbuild_images-v1.tgz": (f"{_THOR}/oxbuildings/oxbuild_images-v1.tgz",),
+    "paris_1-v1.tgz": (f"{_THOR}/datasets/paris-buildings/paris_1-v1.tgz",),
+    "paris_2-v1.tgz": (f"{_THOR}/datasets/paris-buildings/paris_2-v1.tgz",),
+}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One official file.
+
+    Attributes:
+        file: its name, by which the builders recognise it.
+        url: where its makers keep it.
+        about: its size in bytes where it has been stated, for the announcement.
+        mirrors: further official addresses.
+    """
+
+    file: str
+    url: str
+    about: int | None = None
+    mirrors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What fetching a dataset will take.
+
+    Attributes:
+        wanted: the files that are not here yet.
+        bytes: of them together; the files of unknown size are left out.
+        unknown: how many of them are of unknown size.
+        folder: where they go.
+        terms: of use.
+    """
+
+    wanted: tuple[Archive, ...]
+    bytes: int
+    unknown: int
+    folder: Path
+    terms: str
+
+
+def names() -> tuple[str, ...]:
+    """Everything that can be fetched: the benchmarks and the distractors."""
+    return (*registry.BENCHMARKS, "revisitop1m")
+
+
+def files_of(name: str) -> tuple[Archive, ...]:
+    """The official files of a benchmark, ground truth first."""
+    if name == "revisitop1m":
+        parts = [f"revisitop1m.{number + 1}.tar.gz" for number in range(_REVISITOP1M_PARTS)]
+        return tuple(Archive(part, f"{_REVISITOP1M}/{part}") for part in parts)
+    row = registry.get(name)
+    return tuple(
+        Archive(file.file, file.url, _ABOUT.get(file.file), _MIRRORS.get(file.file, ()))
+        for file in (row.ground_truth, *row.archives)
+    )
+
+
+def manual_dir(data_dir: str | Path | None = None) -> Path:
+    """The folder in which the builders look for official files."""
+    root = Path(data_dir) if data_dir else platformdirs.user_cache_path("jaxret") / "datasets"
+    return root.expanduser() / "manual"
+
+
+def announce(name: str, folder: str | Path | None = None) -> Announcement:
+    """What `fetch_dataset` will do; asks the servers for the sizes that are not known.
+
+    Raises:
+        UserError: unknown name, or the disk has no room for what is to come.
+    """
+    target = _folder(folder)
+    wanted = tuple(file for file in files_of(name) if not (target / file.file).is_file())
+    sizes = _sizes(wanted)
+    total = sum(size for size in sizes if size is not None)
+    begun = sum(_size_of(target / f"{file.file}.part") for file in wanted)
+    checks.require_space(target, max(total - begun, 0), f"Fetching {name}")
+    return Announcement(wanted, total, sizes.count(None), target, _FLICKR)
+
+
+def fetch_dataset(name: str, folder: str | Path | None = None, retries: int = 6) -> list[Path]:
+    """Fetches the official files of a benchmark that are not here yet.
+
+    Args:
+        name: a benchmark, or "revisitop1m".
+        folder: where to put them; None is where the builders look.
+        retries: tries in a row without progress, per address.
+
+    Returns:
+        All its files, those that were here included.
+
+    Raises:
+        UserError: one of them did not come; those before it are kept.
+    """
+    target = _folder(folder)
+    return [
+        fetch.download(file.url, target / file.file, mirrors=file.mirrors, retries=retries)
+        for file in files_of(name)
+    ]
+
+
+def _sizes(files: tuple[Archive, ...]) -> list[int | None]:
+    """Bytes of each file; a server that once says nothing is not asked again."""
+    sizes: list[int | None] = []
+    silent = False
+    for file in files:
+        size = file.about
+        if size is None and not silent:
+            size = fetch.remote_size(file.url, timeout=10.0)
+            silent = size is None
+        sizes.append(size)
+    return sizes
+
+
+def _folder(folder: str | Path | None) -> Path:
+    target = Path(folder).expanduser() if folder is not None else manual_dir()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"'{target}' cannot be made: {error.strerror}.") from error
+    return target
+
+
+def _size_of(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0

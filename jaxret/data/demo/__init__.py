@@ -1,0 +1,1 @@
+"""The embedded dataset `demo`: real photographs, seen again from other viewpoints."""

@@ -1,0 +1,1 @@
+"""Photographs from encoded bytes to batches of pixels."""

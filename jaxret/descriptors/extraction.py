@@ -1,0 +1,248 @@
+"""Photographs to R-MAC descriptors: the stage in which the time goes.
+
+The work is cut into shards (`jaxret.descriptors.shards`); a run that was killed goes on after its
+last whole shard, and a changed setting never meets an old one. Process p of P takes the shards
+p, p + P, p + 2P, ...; all of them wait until the last shard lies there, then read them in order.
+"""
+
+import collections
+import functools
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from jaxret.data.dataset import Split
+from jaxret.data.images.decode import sizes_at
+from jaxret.data.images.loader import Batch, batches
+from jaxret.descriptors.multiscale import pool_scales
+from jaxret.descriptors.rmac import rmac
+from jaxret.descriptors.shards import SHARD, Descriptors, Shard, StoredSplit, shard_arrays
+from jaxret.errors import UserError
+from jaxret.models.encoder import Encoder, forward
+from jaxret.models.folding import fold
+from jaxret.runtime import parallel
+from jaxret.runtime.artifacts import Store, write_arrays
+from jaxret.runtime.timing import Clock
+
+_STAGE_VERSION = 4  # raise it when the same key would give other descriptors
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What, besides encoder and photographs, decides a descriptor; and how the work is done."""
+
+    image_size: int
+    crop: bool
+    resize: str
+    decoder: str
+    dtype: str
+    rmac_levels: int
+    rmac_include_global: bool
+    on_bad_image: str
+    batch_size: int
+    workers: int | None
+
+    def key(self) -> dict[str, Any]:
+        return {
+            "image_size": self.image_size,
+            "crop": self.crop,
+            "resize": self.resize,
+            "decoder": self.decoder,
+            "dtype": self.dtype,
+            "rmac_levels": self.rmac_levels,
+            "rmac_include_global": self.rmac_include_global,
+        }
+
+
+def stored_split(
+    split: Split, how: Extraction, origin: Mapping[str, Any], store: Store
+) -> StoredSplit:
+    """Where the descriptors of a split lie or will lie.
+
+    Args:
+      origin: what made the encoder (weights, recalibration), part of the key.
+    """
+    return StoredSplit.of(split, described_by(how, origin), store, SHARD)
+
+
+def described_by(how: Extraction, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What made descriptors, apart from the photographs, as a key."""
+    return {"stage": _STAGE_VERSION, **origin, **how.key()}
+
+
+def extract(
+    encoder: Callable[[], Encoder],
+    split: Split,
+    how: Extraction,
+    origin: Mapping[str, Any],
+    store: Store,
+) -> Descriptors:
+    """Descriptors of all photographs of a split, from the store where they lie there already.
+
+    Args:
+      encoder: called where one is needed.
+      origin: what made the encoder (weights, recalibration), part of the shards' key.
+
+    Raises:
+      UserError: an unreadable photograph (where that is to end the run), or NaN in a descriptor.
+    """
+    stored = stored_split(split, how, origin, store)
+    missing = stored.missing()
+    if missing:
+        store.folder("features", stored.key)
+        if parallel.several():  # recalibration is one pass of all processes, whoever has shards
+            encoder()
+        mine = parallel.my_part(list(stored.shards))
+        _extract_shards(encoder, split, how, stored, [m for m in missing if m[0] in mine])
+    parallel.wait_for_files([shard.path for shard in stored.shards])
+    found = stored.read(made=sum(len(positions) for _, positions in missing))
+    if found.skipped and how.on_bad_image == "fail":  # a run that skips had stored it
+        raise UserError(found.skipped[0][1])
+    return found
+
+
+def extract_scales(
+    encoder: Callable[[], Encoder],
+    split: Split,
+    how: Extraction,
+    scales: Sequence[float],
+    origin: Mapping[str, Any],
+    store: Store,
+) -> Descriptors:
+    """`extract` at each scale of the image size, pooled; each scale is stored on its own."""
+    found = [extract(encoder, split, one, origin, store) for one in at_scales(how, scales)]
+    if len(found) == 1:
+        return found[0]
+    vectors = np.asarray(pool_scales(np.stack([one.vectors for one in found])))
+    return replace(found[0], vectors=vectors, made=sum(one.made for one in found))
+
+
+def at_scales(how: Extraction, scales: Sequence[float]) -> list[Extraction]:
+    """One extraction a scale."""
+    return [replace(how, image_size=size) for size in sizes_at(how.image_size, scales)]
+
+
+def _extract_shards(
+    encoder: Callable[[], Encoder],
+    split: Split,
+    how: Extraction,
+    stored: StoredSplit,
+    shards: list[tuple[Shard, list[int]]],
+) -> None:
+    """Makes and writes the shards; ends with a line that says where the time went."""
+    total = sum(len(positions) for _, positions in shards)
+    if not total:  # all photographs are in other shards already
+        for shard, _ in shards:
+            write_arrays(shard.path, **shard_arrays(stored, (), (), (), channels=0))
+        return
+    describe, clock = _Describe(encoder(), how), Clock()
+    host = parallel.host_name()
+    with (
+        clock.timed("all"),
+        tqdm(total=total, unit="photo", desc=f"features{host}", mininterval=1, leave=False) as bar,
+    ):
+        for shard, positions in shards:
+            skipped: list[tuple[str, str]] = []
+            rows, indices = [], []
+            for batch, vectors in describe.all(split, positions, skipped, clock):
+                rows.append(vectors)
+                indices.append(batch.indices)
+                bar.update(batch.count)
+            with clock.timed("write"):
+                arrays = shard_arrays(stored, indices, rows, skipped, describe.channels)
+                write_arrays(shard.path, **arrays)
+    tqdm.write(f"features{host}: {_where_the_time_went(total, clock)}", file=sys.stderr)
+
+
+def _where_the_time_went(photographs: int, clock: Clock) -> str:
+    seconds = clock.seconds()
+    spent = ", ".join(f"{stage} {s:.1f} s" for stage, s in seconds.items() if stage != "all")
+    rate = photographs / seconds["all"]
+    return (
+        f"{photographs} photographs in {seconds['all']:.1f} s ({rate:.1f} a second); {spent} "
+        "(reading and decoding run in threads beside the forward pass)"
+    )
+
+
+class _Describe:
+    """The encoder and R-MAC as one jitted function; only (B, C) leaves the devices."""
+
+    def __init__(self, encoder: Encoder, how: Extraction) -> None:
+        mesh = parallel.local_mesh()
+        folded = fold(encoder)
+        self._how = how
+        self._encoder = encoder
+        self._batch_size = parallel.round_up(how.batch_size, mesh.size)
+        self.channels = encoder.spec.channels
+        self._images = parallel.over_devices(mesh)
+        self._variables = parallel.replicated(folded.variables, mesh)
+        self._describe = functools.partial(
+            _rmac_of_images,
+            spec=folded.spec,
+            dtype=jnp.dtype(how.dtype),
+            levels=how.rmac_levels,
+            include_global=how.rmac_include_global,
+        )
+
+    def all(
+        self, split: Split, photographs: Sequence[int], skipped: list[tuple[str, str]], clock: Clock
+    ) -> Iterator[tuple[Batch, np.ndarray]]:
+        """Each batch with its descriptors; the next one is already on its way to the devices."""
+        loaded = batches(
+            split,
+            self._how.image_size,
+            self._batch_size,
+            indices=photographs,
+            crop=self._how.crop,
+            resize=self._how.resize,
+            decoder=self._how.decoder,
+            workers=self._how.workers,
+            on_bad=self._how.on_bad_image,
+            bad=skipped,
+            clock=clock,
+        )
+        under_way: collections.deque[tuple[Batch, jax.Array]] = collections.deque()
+        while True:
+            with clock.timed("wait for photographs"):
+                batch = next(loaded, None)
+            if batch is not None:
+                under_way.append((batch, self(batch.images)))
+            if batch is None or len(under_way) > 1:
+                if not under_way:
+                    return
+                first, promised = under_way.popleft()
+                with clock.timed("forward"):
+                    vectors = np.asarray(promised)[: first.count]
+                self._check_finite(vectors, first, split)
+                yield first, vectors
+
+    def __call__(self, images: np.ndarray) -> jax.Array:
+        return self._describe(self._variables, jax.device_put(images, self._images))
+
+    def _check_finite(self, vectors: np.ndarray, batch: Batch, split: Split) -> None:
+        """Raises UserError with the photograph's name and the first layer of a NaN or infinity."""
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if not len(bad):
+            return
+        stages = self._encoder.stages(batch.images[bad[:1]])
+        finite = {name: bool(jnp.isfinite(stage).all()) for name, stage in stages.items()}
+        layer = next((name for name in finite if not finite[name]), "R-MAC")
+        raise UserError(
+            f"The descriptor of {split.names[int(batch.indices[bad[0]])]} is not finite; NaN or "
+            f"infinity first appears in {layer} of {self._encoder.spec.name}: check the weights, "
+            "or run with --dtype=float32."
+        )
+
+
+# Nothing is donated: no float32 (B, C) fits the memory of uint8 images, and the variables stay.
+@functools.partial(jax.jit, static_argnames=("spec", "dtype", "levels", "include_global"))
+def _rmac_of_images(
+    variables: Any, images: jax.Array, *, spec: Any, dtype: Any, levels: int, include_global: bool
+) -> jax.Array:
+    return rmac(forward(spec, variables, images, dtype), levels, include_global)

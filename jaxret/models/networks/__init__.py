@@ -1,0 +1,1 @@
+"""The networks in Flax Linen, every layer under its PyTorch name."""

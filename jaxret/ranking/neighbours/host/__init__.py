@@ -1,0 +1,1 @@
+"""Exact neighbours on a CPU: candidate search, exact re-scoring, matrix products."""

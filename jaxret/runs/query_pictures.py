@@ -1,0 +1,46 @@
+"""Which queries a report shows as pictures: of each evaluation, or of the best one a dataset."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jaxret.pipeline import Evaluation
+from jaxret.report.figures import pictures
+from jaxret.report.figures.pictures import Sheet
+from jaxret.report.results import Results, number
+
+FEW = 3  # evaluations that are all shown; of more, the best on each dataset
+
+
+def sheets(found: Sequence[Evaluation], results: Results) -> list[Sheet]:
+    """Picture sheets of each evaluation's first ranking, judged by the main protocol."""
+    if len(found) > FEW:
+        best: dict[str, Evaluation] = {}
+        for one in found:
+            rival = best.get(one.dataset.name)
+            if rival is None or _score(one, results) > _score(rival, results):
+                best[one.dataset.name] = one
+        found = list(best.values())
+    return [_sheet(one, results) for one in found]
+
+
+def _score(found: Evaluation, results: Results) -> float:
+    figure = _figure(found, results)
+    value = None if figure is None else number(figure["map"])
+    return -1.0 if value is None else value
+
+
+def _figure(found: Evaluation, results: Results) -> dict | None:
+    if not found.figures:
+        return None
+    protocol = results.main_protocol(found.dataset.name)
+    ranking = found.settings.ranking[0]
+    wanted = (ranking, protocol)
+    return next(f for f in found.figures if (f["ranking"], f["protocol"]) == wanted)
+
+
+def _sheet(found: Evaluation, results: Results) -> Sheet:
+    ranking = found.settings.ranking[0]
+    top = found.top[ranking]
+    figure = _figure(found, results)
+    sheet = pictures.picture_sheet(found.dataset, top.ids, figure, top.similarities)
+    return replace(sheet, model=found.settings.label, ranking=ranking)

@@ -1,0 +1,1 @@
+"""What is neither a stage nor a setting: files, devices and hosts, signals, clocks."""

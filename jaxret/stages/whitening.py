@@ -1,0 +1,141 @@
+"""R-MAC features to the descriptors that are ranked: concatenated, PCA-whitened, L2-normalised.
+
+The eigendecomposition of a database is made once, at the largest dimension that the run asks for,
+and kept in the workdir; smaller dimensions are prefixes of it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxret import defaults
+from jaxret.descriptors.shards import Descriptors
+from jaxret.descriptors.whitening import PCAWhitening
+from jaxret.errors import UserError
+from jaxret.settings import TRUE_DIM, Settings
+from jaxret.stages.context import RunContext, any_dimension
+from jaxret.stages.features import Features, concatenate
+
+_STAGE_VERSION = 1  # raise it when the same key would give another whitening
+
+
+@dataclass(frozen=True)
+class Whitened:
+    """What is ranked: queries [Q, D] and database [N, D]; the notes are for the report."""
+
+    queries: np.ndarray
+    database: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def whiten(
+    described: Sequence[tuple[Descriptors, Descriptors]],
+    features: Sequence[Features],
+    settings: Settings,
+    context: RunContext,
+) -> Whitened:
+    """The members' descriptors of queries and database, joined and whitened as the settings say."""
+    queries, database = (concatenate(parts) for parts in zip(*described, strict=True))
+    if settings.pca_dim == TRUE_DIM:
+        return Whitened(queries, database)
+    learnt, notes = whitening(database, features, settings, context)
+    return Whitened(np.asarray(learnt(queries)), np.asarray(learnt(database)), notes)
+
+
+def whitening(
+    database: np.ndarray, features: Sequence[Features], settings: Settings, context: RunContext
+) -> tuple[PCAWhitening, tuple[str, ...]]:
+    """Learnt on this database, or on another dataset's, or the one stored with the weights."""
+    if settings.whitening == "checkpoint":
+        return _stored_with_weights(settings, context), ()
+    if settings.whiten_on:
+        features = [context.features(m, settings.whiten_on, settings) for m in settings.members]
+        database = concatenate([database_of(one, context) for one in features])
+    rows, channels = database.shape
+    dim, notes = pca_dim(settings.pca_dim, rows, channels)
+    with context.clock.timed("whitening"):
+        return _learnt(database, dim, features, settings, context), notes
+
+
+def database_of(features: Features, context: RunContext) -> Descriptors:
+    """Descriptors of the database alone."""
+    return context.descriptors(features, features.dataset.database)
+
+
+def _learnt(
+    database: np.ndarray,
+    dim: int,
+    features: Sequence[Features],
+    settings: Settings,
+    context: RunContext,
+) -> PCAWhitening:
+    """From the workdir, or fitted at the largest dimension that the run wants and kept there."""
+    key = {"stage": _STAGE_VERSION, "database": whitening_key(features)}
+    kept = sorted(context.store.place("whitening", key).glob("pca-*.npz"))
+    for path in kept:
+        if int(path.stem.removeprefix("pca-")) >= dim:
+            return PCAWhitening.load(path).truncate(dim)
+    wanted = context.whitening_dims.get(any_dimension(settings), 0)
+    largest = max(dim, min(wanted, database.shape[0] - 1, database.shape[1]))
+    fitted = PCAWhitening.fit(database, largest)
+    fitted.save(context.store.folder("whitening", key) / f"pca-{largest:05d}.npz")
+    return fitted.truncate(dim)
+
+
+def whitening_key(features: Sequence[Features]) -> list[list[Any]]:
+    """What tells the rows that a whitening is learnt from."""
+    return [one.database_key for one in features]
+
+
+def _stored_with_weights(settings: Settings, context: RunContext) -> PCAWhitening:
+    encoder = context.encoders.load(settings.members[0], settings)
+    if encoder.whitening is None or len(settings.members) > 1:
+        raise UserError(
+            f"No PCA is stored with the weights of {settings.model}: use --whitening=learnt."
+        )
+    found = PCAWhitening.from_pca(**encoder.whitening, power=defaults.CHECKPOINT_PCA_POWER)
+    return found if settings.pca_dim is None else found.truncate(int(settings.pca_dim))
+
+
+def origin(features: Sequence[Features], settings: Settings, context: RunContext) -> dict[str, Any]:
+    """What decides the whitening, as a key."""
+    key: dict[str, Any] = {"dim": settings.pca_dim}
+    if settings.pca_dim is None:
+        key["by default"] = [defaults.PCA_DIM, defaults.PCA_PHOTOGRAPHS_PER_DIM]
+    if settings.pca_dim == TRUE_DIM:
+        return key
+    if settings.whitening == "checkpoint":
+        found = _stored_with_weights(settings, context)
+        arrays = (found.mean, found.components, found.variance)
+        digest = hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays))
+        return {**key, "stored": digest.hexdigest()}
+    if settings.whiten_on:
+        features = [context.features(m, settings.whiten_on, settings) for m in settings.members]
+    return {**key, "learnt on": whitening_key(features)}
+
+
+def pca_dim(asked: int | str | None, rows: int, channels: int) -> tuple[int, tuple[str, ...]]:
+    """The dimension asked for, or the study's, or what a small database can bear; and a note."""
+    if asked is not None:
+        return int(asked), ()
+    if rows >= defaults.PCA_PHOTOGRAPHS_PER_DIM * defaults.PCA_DIM:
+        return min(defaults.PCA_DIM, channels), ()
+    bearable = 2 ** int(np.log2(max(rows // defaults.PCA_PHOTOGRAPHS_PER_DIM, 1)))
+    return min(bearable, channels), (
+        f"PCA keeps {bearable} dimensions instead of {defaults.PCA_DIM}: whitening needs about "
+        f"{defaults.PCA_PHOTOGRAPHS_PER_DIM} photographs a dimension and the database holds "
+        f"{rows} (--pca_dim overrides).",
+    )
+
+
+def unbearable(asked: int | str | None, rows: int, channels: int) -> str:
+    """Why a dimension cannot be learnt from that many rows; empty where it can."""
+    if not isinstance(asked, int) or 1 <= asked <= min(rows - 1, channels):
+        return ""
+    return (
+        f"{asked} PCA dimensions cannot be learnt from {rows} photographs of {channels} channels: "
+        f"--pca_dim may be 1 to min(N - 1, C) = {min(rows - 1, channels)}"
+    )

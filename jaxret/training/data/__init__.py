@@ -1,0 +1,1 @@
+"""What a training learns from: photographs with their instances, decoded once, in batches."""

@@ -1,0 +1,41 @@
+"""Where learning starts: an encoder with converted, random or somebody's weights."""
+
+from pathlib import Path
+
+from jaxret import models
+from jaxret.errors import UserError
+from jaxret.models.encoder import Encoder
+from jaxret.models.weights.folders import FolderEncoder
+from jaxret.models.weights.random import initial
+from jaxret.training.settings import TrainSettings
+
+
+def starting_encoder(settings: TrainSettings) -> Encoder:
+    """The encoder that `--init` names, for the network that `--model` names.
+
+    Raises:
+        UserError: An unknown model; no weights; a file that does not hold this network.
+    """
+    spec = models.get(settings.model)
+    if settings.init == "converted":
+        return models.load(spec, settings.weights_dir)
+    if settings.init == "random":
+        return initial(spec, settings.seed)
+    source = Path(settings.init).expanduser()
+    if source.is_dir():
+        found = FolderEncoder.find(source)
+        if found.spec != spec:
+            raise UserError(
+                f"--init={settings.init} holds {found.spec.name}, and --model={settings.model} is "
+                "another network."
+            )
+        return found.load()
+    if not source.is_file():
+        raise UserError(
+            f"--init={settings.init} is neither 'converted', 'random', a file nor a folder."
+        )
+    from jaxret.convert import port  # late: it needs torch
+    from jaxret.convert.reading import read_checkpoint
+
+    checkpoint = read_checkpoint(source)
+    return port(spec, checkpoint.tensors, checkpoint.extras, consume=True)[0]

@@ -1,0 +1,88 @@
+"""Anyone's descriptors as NumPy files: ranked and evaluated without a model."""
+
+import json
+
+import numpy as np
+import pytest
+
+import jaxret
+from jaxret.data.ground_truth import files as ground_truth
+from jaxret.errors import UserError
+from jaxret.runs.feature_files import run_given
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two clusters of ten, one query in each."""
+    draw = np.random.default_rng(0)
+    centres = np.eye(8)[[0] * 10 + [1] * 10]
+    np.save(tmp_path / "database.npy", 5 * centres + 0.3 * draw.standard_normal((20, 8)))
+    np.save(tmp_path / "queries.npy", np.eye(8, dtype=np.float16)[:2])
+    gnd = [{"ok": list(range(10)), "junk": []}, {"ok": list(range(10, 20)), "junk": [0]}]
+    truth = {"imlist": [f"{i}.jpg" for i in range(20)], "qimlist": ["a.jpg", "b.jpg"], "gnd": gnd}
+    (tmp_path / "gnd_mine.json").write_text(json.dumps(truth))
+    return tmp_path / "database.npy", tmp_path / "queries.npy", tmp_path / "gnd_mine.json"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return jaxret.Settings(workdir=str(tmp_path / "workdir"), ranking=("G", "G+AQE"), aqe_n=3)
+
+
+@pytest.mark.filterwarnings("ignore:.*L2-normalised")
+def test_ranked_and_evaluated(files, settings, tmp_path):
+    results = run_given(*files, settings=settings)
+    assert [(f["ranking"], f["protocol"], f["map"]) for f in results.figures] == [
+        ("G", "classic", 1.0),
+        ("G+AQE", "classic", 1.0),
+    ]
+    assert {f["dim"] for f in results.figures} == {8}
+    assert (results.figures[0]["model"], results.figures[0]["dataset"]) == ("database", "mine")
+    assert (tmp_path / "workdir" / "report.html").exists()
+
+
+def test_whitened_where_a_dimension_is_given(files, settings):
+    whitened = jaxret.Settings(**{**settings.__dict__, "pca_dim": 2})
+    results = run_given(*files, settings=whitened, report=False)
+    assert {f["dim"] for f in results.figures} == {2}
+    assert any("PCA-whitening to 2 dimensions" in note for note in results.notes)
+
+
+def _text(path):
+    path.write_text("0.1 0.2")
+
+
+def _pickled(path):
+    np.save(path, np.array([{}, {}], dtype=object), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (_text, "queries.npy cannot be read as a NumPy array"),
+        (_pickled, "queries.npy cannot be read as a NumPy array"),
+        (lambda path: path.unlink(), "No such file"),
+        (lambda path: np.save(path, np.zeros((3, 8))), "has 3 rows, but the qimlist"),
+        (lambda path: np.save(path, np.zeros((2, 7))), "has 7 numbers a row"),
+        (lambda path: np.save(path, np.zeros(2)), r"must hold numbers \[photographs, dimension\]"),
+        (lambda path: np.save(path, np.full((2, 8), np.nan)), "NaN"),
+    ],
+)
+def test_bad_files_are_refused_in_a_sentence(files, settings, tmp_path, spoil, sentence):
+    spoil(files[1])
+    with pytest.raises(UserError, match=sentence):
+        run_given(*files, settings=settings)
+    assert not (tmp_path / "workdir").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*L2-normalised")
+def test_caffenet_descriptors_of_oxford5k_reach_their_published_map(shared_data, tmp_path):
+    features = shared_data / "descriptors" / "oxford5k_caffenet_fc7_pca128.npy"
+    truth = shared_data / "gnd" / "gnd_oxford5k.pkl"
+    known = ground_truth.read(truth, "oxford5k")
+    rows = [known.imlist.index(name) for name in known.qimlist]
+    np.save(tmp_path / "queries.npy", np.load(features)[rows])
+    settings = jaxret.Settings(workdir=str(tmp_path / "workdir"), ranking=("G",))
+    [figure] = run_given(features, tmp_path / "queries.npy", truth, settings).figures
+    assert round(100 * figure["map"], 2) == 40.30
