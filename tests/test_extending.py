@@ -18,7 +18,7 @@ BLOCK = re.compile(r"```python\n# (file|row): (\S+)\n(.*?)```", re.DOTALL)
 def extended(tmp_path, monkeypatch):
     """The package with the rows of the page, whose files can be imported."""
     homes = {
-        "jaxret/models/rows.py": rows,
+        "jaxret/models/rows/__init__.py": rows,
         "jaxret/data/__init__.py": data,
         "jaxret/defaults.py": defaults,
     }

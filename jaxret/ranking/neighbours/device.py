@@ -2,7 +2,7 @@
 
 Each device takes the best of its own rows, then all merge. The products are float32, or bfloat16
 with the candidates scored again in float32; the selection is exact, or `jax.lax.approx_max_k`.
-What rounding leaves open is settled on the host, by `jaxret.ranking.neighbours.host.rescoring`.
+What rounding leaves open is rescored on the host, by `jaxret.ranking.neighbours.host.rescoring`.
 """
 
 from __future__ import annotations

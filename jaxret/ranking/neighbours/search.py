@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from jaxret.errors import UserError
 from jaxret.ranking.inputs import as_descriptors, measured, positive_integer
 from jaxret.ranking.neighbours.device import DeviceSearch
-from jaxret.ranking.neighbours.host.exact import SETTLED, CpuSearch, in_parts
-from jaxret.ranking.neighbours.host.rescoring import MARGIN, settle
+from jaxret.ranking.neighbours.host.exact import RESCORED_AT_ONCE, CpuSearch, in_parts
+from jaxret.ranking.neighbours.host.rescoring import MARGIN, rescore
 from jaxret.ranking.neighbours.index import Index
 from jaxret.ranking.ordering import Neighbours
 
@@ -82,9 +82,9 @@ def search(
     sims, ids = devices.candidates(queries, rows, min(k + MARGIN, len(rows)))
 
     def find(part: slice) -> Neighbours:
-        return settle(queries[part], rows, (sims[part], ids[part]), k, index.longest)
+        return rescore(queries[part], rows, (sims[part], ids[part]), k, index.longest)
 
-    return in_parts(find, len(queries), k, SETTLED)
+    return in_parts(find, len(queries), k, RESCORED_AT_ONCE)
 
 
 def recall_of(ids: NDArray[np.int32], exact: NDArray[np.int32]) -> float:

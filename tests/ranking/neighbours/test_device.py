@@ -48,7 +48,7 @@ def test_more_asked_than_there_is(devices, count, k):
     np.testing.assert_array_equal(knn(queries, database, k, mesh=mesh(devices))[1], expected)
 
 
-def test_identical_rows_are_settled_by_id():
+def test_identical_rows_are_ordered_by_id():
     ids = knn(np.ones((3, 16)), np.ones((500, 16)), 40, mesh=mesh(4))[1]
     np.testing.assert_array_equal(ids, np.tile(np.arange(40), (3, 1)))
 

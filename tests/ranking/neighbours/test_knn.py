@@ -53,7 +53,7 @@ def fours(random, count):
 
 @pytest.mark.parametrize("make", [tight, repeated, fours])
 @pytest.mark.parametrize("block_size", [7, 500, None])
-def test_float32_products_are_settled_where_they_cannot_tell(make, block_size):
+def test_float32_products_are_rescored_where_they_cannot_tell(make, block_size):
     database = make(np.random.default_rng(3), 3000)
     database = (database / np.linalg.norm(database, axis=1, keepdims=True)).astype(np.float32)
     expected = by_stable_sort(database[:40], database, 90)[1]

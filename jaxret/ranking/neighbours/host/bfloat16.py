@@ -13,7 +13,7 @@ from jax import lax
 from ml_dtypes import bfloat16
 from numpy.typing import NDArray
 
-from jaxret.ranking.neighbours.host.buffers import Scratch, aligned
+from jaxret.ranking.neighbours.host.buffers import Buffers, aligned
 from jaxret.runtime.threads import in_threads
 
 CONVERTED = 1024  # rows converted at once, so that they stay in the caches
@@ -75,10 +75,10 @@ class Multiplier(threading.local):
         return np.asarray(self._kept[shape])
 
 
-def rounded(rows: NDArray[np.float32], scratch: Scratch) -> NDArray:
-    """`rows` [B, D] in bfloat16, in memory of `scratch`."""
-    there = scratch.array("rounded", rows.shape, bfloat16)
-    _round(rows, there, scratch)
+def rounded(rows: NDArray[np.float32], buffers: Buffers) -> NDArray:
+    """`rows` [B, D] in bfloat16, in memory of `buffers`."""
+    there = buffers.array("rounded", rows.shape, bfloat16)
+    _round(rows, there, buffers)
     return there
 
 
@@ -97,20 +97,20 @@ def kept(rows: NDArray[np.float32]) -> tuple[NDArray, float]:
     """(rows [N, D] in bfloat16, the largest of what they have `lost`)."""
     there = aligned(rows.shape, bfloat16)
     most = np.zeros(-(-len(rows) // MEASURED))
-    scratch = Scratch()
+    buffers = Buffers()
 
     def convert(start: int) -> None:
         part = slice(start, start + MEASURED)
-        _round(rows[part], there[part], scratch)
+        _round(rows[part], there[part], buffers)
         most[start // MEASURED] = lost(rows[part], there[part]).max()
 
     in_threads(convert, range(0, len(rows), MEASURED))
     return there, float(most.max(initial=0))
 
 
-def _round(rows: NDArray[np.float32], there: NDArray, scratch: Scratch) -> None:
+def _round(rows: NDArray[np.float32], there: NDArray, buffers: Buffers) -> None:
     """Fills `there` [B, D]. On the bits: ml_dtypes converts four times slower."""
-    bits = scratch.array("bits", (min(CONVERTED, len(rows)), rows.shape[1]), np.uint32)
+    bits = buffers.array("bits", (min(CONVERTED, len(rows)), rows.shape[1]), np.uint32)
     for start in range(0, len(rows), CONVERTED):
         part = rows[start : start + CONVERTED].view(np.uint32)
         carried = bits[: len(part)]

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 ALIGNED = 64  # bytes: XLA copies an array that does not start at a multiple
 
 
-class Scratch(threading.local):
+class Buffers(threading.local):
     """Named arrays, other ones for every thread.
 
     What one holds lasts until the same thread asks for the same name again.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxret.ranking.neighbours.host.buffers import Scratch
+from jaxret.ranking.neighbours.host.buffers import Buffers
 from jaxret.ranking.neighbours.host.pair_products import Pairs
 from jaxret.ranking.neighbours.host.products import PART, Products
 from jaxret.ranking.neighbours.index import Index
@@ -35,7 +35,7 @@ SORTED = 32  # queries of whose sample the best are sought at once
 
 
 @dataclass
-class Screen:
+class CandidateSearch:
     """What one pass over the database has found for a set of queries.
 
     Attributes:
@@ -51,7 +51,7 @@ class Screen:
     index: Index
     products: Products
     count: int
-    scratch: Scratch = field(default_factory=Scratch)
+    buffers: Buffers = field(default_factory=Buffers)
     floors: NDArray[np.float32] = field(init=False)
     found: dict[int, list[tuple[NDArray[np.uint16], NDArray[np.int64]]]] = field(
         default_factory=dict
@@ -118,7 +118,7 @@ class Screen:
         self, first: int, rows: NDArray, start: int
     ) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
         sims = self.products.of(first, rows)
-        above = self.scratch.array("above", sims.shape, np.bool_)
+        above = self.buffers.array("above", sims.shape, np.bool_)
         np.greater_equal(sims, self.floors[first : first + PART], out=above)
         places = np.flatnonzero(above)
         queries, ids = np.divmod(places.astype(np.int32), np.int32(len(rows)))

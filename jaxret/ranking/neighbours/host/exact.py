@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxret.ranking.neighbours.host.candidates import Screen
+from jaxret.ranking.neighbours.host.candidates import CandidateSearch
 from jaxret.ranking.neighbours.host.products import (
     PART,
     Bfloat16Products,
@@ -16,7 +16,7 @@ from jaxret.ranking.neighbours.host.products import (
     Products,
     bfloat16_pays,
 )
-from jaxret.ranking.neighbours.host.rescoring import MARGIN, settle, wide
+from jaxret.ranking.neighbours.host.rescoring import MARGIN, rescore, wide
 from jaxret.ranking.neighbours.index import Index
 from jaxret.ranking.ordering import Neighbours, nothing
 from jaxret.runtime.threads import cores, in_threads
@@ -25,7 +25,7 @@ DATABASE_BLOCK, BLOCKS_A_CORE = 8192, 4
 LARGEST_BLOCK = 1 << 20  # so that 32 bits count its products with a part of the queries
 # Queries of one pass over the database, and neighbours that they may ask for together.
 MOST_QUERIES, MOST_NEIGHBOURS = 4096, 1 << 23
-SETTLED = 64  # queries settled at once, a divisor of PART
+RESCORED_AT_ONCE = 64  # queries rescored at once, a divisor of PART
 WIDE_PART, WIDE_PRODUCTS = 512, 1 << 26  # queries and products at once in float64
 
 
@@ -52,10 +52,10 @@ class CpuSearch:
         found = nothing(len(queries), self.k)
         for start in range(0, len(queries), at_once):
             part = slice(start, start + at_once)
-            found[0][part], found[1][part] = self._screened(queries[part])
+            found[0][part], found[1][part] = self._by_candidates(queries[part])
         return found
 
-    def _screened(self, queries: NDArray[np.float32]) -> Neighbours:
+    def _by_candidates(self, queries: NDArray[np.float32]) -> Neighbours:
         """By the fastest products; by those of float32 what these leave open, then of float64."""
         found = nothing(len(queries), self.k)
         left = np.arange(len(queries))
@@ -77,24 +77,24 @@ class CpuSearch:
         """(similarities, ids), each [Q, k], and for which queries they are known to be right."""
         database = self.index.rows
         count = self.k if products.rough else min(self.k + MARGIN, len(database))
-        screen = Screen(queries, self.index, products, count)
+        search = CandidateSearch(queries, self.index, products, count)
         share = -(-len(database) // (BLOCKS_A_CORE * cores()))
-        screen.run(min(self.block_size or min(DATABASE_BLOCK, share), LARGEST_BLOCK))
+        search.run(min(self.block_size or min(DATABASE_BLOCK, share), LARGEST_BLOCK))
         sure = np.zeros(len(queries), np.bool_)
 
         def find(part: slice) -> Neighbours:
-            found, sure[part] = screen.nearest(part)
+            found, sure[part] = search.nearest(part)
             if products.rough:
                 return found
             known = sure[part]
-            settled = nothing(len(known), self.k)
+            rescored = nothing(len(known), self.k)
             candidates = found[0][known], found[1][known]
-            settled[0][known], settled[1][known] = settle(
+            rescored[0][known], rescored[1][known] = rescore(
                 queries[part][known], database, candidates, self.k, self.index.longest
             )
-            return settled
+            return rescored
 
-        return in_parts(find, len(queries), self.k, SETTLED), sure
+        return in_parts(find, len(queries), self.k, RESCORED_AT_ONCE), sure
 
     def _by_float64(self, queries: NDArray[np.float32]) -> Neighbours:
         database = self.index.rows

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxret.ranking.neighbours.host import bfloat16
-from jaxret.ranking.neighbours.host.buffers import Scratch
+from jaxret.ranking.neighbours.host.buffers import Buffers
 from jaxret.ranking.neighbours.index import Index
 
 PART = 256  # queries
@@ -53,14 +53,14 @@ class Float32Products:
     def __init__(self, queries: NDArray[np.float32], index: Index) -> None:
         self.error = np.zeros(len(queries), np.float32)
         self._queries, self._rows = queries, index.rows
-        self._scratch = Scratch()
+        self._buffers = Buffers()
 
     def prepared(self, part: slice) -> NDArray:
         return np.ascontiguousarray(self._rows[part])
 
     def of(self, first: int, rows: NDArray) -> NDArray[np.float32]:
         queries = self._queries[first : first + PART]
-        out = self._scratch.array("products", (len(queries), len(rows)), np.float32)
+        out = self._buffers.array("products", (len(queries), len(rows)), np.float32)
         return np.matmul(queries, rows.T, out=out)
 
 
@@ -71,15 +71,15 @@ class Bfloat16Products:
 
     def __init__(self, queries: NDArray[np.float32], index: Index) -> None:
         starts = range(0, len(queries), PART)
-        self._parts = [bfloat16.rounded(queries[i : i + PART], Scratch()) for i in starts]
+        self._parts = [bfloat16.rounded(queries[i : i + PART], Buffers()) for i in starts]
         self.error = _error(queries, np.concatenate(self._parts), index)
         self._index = index
-        self._scratch = Scratch()
+        self._buffers = Buffers()
         self._multiplier = bfloat16.Multiplier()
 
     def prepared(self, part: slice) -> NDArray:
         if self._index.rounded is None:
-            return bfloat16.rounded(self._index.rows[part], self._scratch)
+            return bfloat16.rounded(self._index.rows[part], self._buffers)
         return np.ascontiguousarray(self._index.rounded[part])
 
     def of(self, first: int, rows: NDArray) -> NDArray[np.float32]:
@@ -102,7 +102,7 @@ def _error(queries: NDArray[np.float32], rounded: NDArray, index: Index) -> NDAr
 
 
 def bfloat16_pays(queries: NDArray[np.float32], index: Index) -> bool:
-    """Whether screening in bfloat16 is worth what it costs besides."""
+    """Whether candidates from bfloat16 is worth what it costs besides."""
     if index.rounded is not None:
         return len(queries) >= FEWEST_OF_INDEX
     return len(queries) >= FEWEST_QUERIES and bfloat16.suits(len(index.rows))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxret.ranking.neighbours.host.buffers import Scratch
+from jaxret.ranking.neighbours.host.buffers import Buffers
 from jaxret.ranking.ordering import Neighbours, best, ordered
 
 # Candidates beyond k: among them lies everything that rounding can confuse with the k-th, or the
@@ -30,7 +30,7 @@ def wide(
     return best(sims, k)
 
 
-def settle(
+def rescore(
     queries: NDArray[np.float32],
     database: NDArray[np.float32],
     candidates: Neighbours,
@@ -53,11 +53,11 @@ def settle(
     unsure = np.zeros(sims.shape, np.bool_)
     unsure[:, :-1] |= close
     unsure[:, 1:] |= close
-    scratch = Scratch()
+    buffers = Buffers()
     for row in np.flatnonzero(unsure.any(axis=1)):
         columns = np.flatnonzero(unsure[row])
         query = queries[row].astype(np.float64)
-        sims[row, columns] = _exact(query, database, ids[row, columns], scratch)
+        sims[row, columns] = _exact(query, database, ids[row, columns], buffers)
     sims, ids = ordered(sims, ids)
     top_sims, top_ids = sims[:, :k], ids[:, :k]
     if ids.shape[1] < len(database):
@@ -86,12 +86,12 @@ def _exact(
     query: NDArray[np.float64],
     database: NDArray[np.float32],
     ids: NDArray[np.int32],
-    scratch: Scratch,
+    buffers: Buffers,
 ) -> NDArray[np.float32]:
     """Inner products [c] of a query [D] with rows of the database, by way of float64."""
     sims = np.empty(len(ids), np.float32)
-    for part, rows in scratch.rows(database, ids, AT_ONCE):
-        in_float64 = scratch.array("in float64", rows.shape, np.float64)
+    for part, rows in buffers.rows(database, ids, AT_ONCE):
+        in_float64 = buffers.array("in float64", rows.shape, np.float64)
         in_float64[:] = rows
         sims[part] = in_float64 @ query
     return sims

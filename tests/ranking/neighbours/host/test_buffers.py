@@ -2,19 +2,19 @@ import threading
 
 import numpy as np
 
-from jaxret.ranking.neighbours.host.buffers import ALIGNED, Scratch
+from jaxret.ranking.neighbours.host.buffers import ALIGNED, Buffers
 
 
 def test_memory_is_kept_aligned_and_a_thread_has_its_own():
-    scratch = Scratch()
-    large = scratch.array("a", (7, 5), np.float32)
-    small = scratch.array("a", (3, 4), np.uint16)
+    buffers = Buffers()
+    large = buffers.array("a", (7, 5), np.float32)
+    small = buffers.array("a", (3, 4), np.uint16)
     assert np.shares_memory(large, small)
-    assert not np.shares_memory(large, scratch.array("b", (7, 5), np.float32))
+    assert not np.shares_memory(large, buffers.array("b", (7, 5), np.float32))
     assert large.ctypes.data % ALIGNED == 0
     elsewhere = []
     thread = threading.Thread(
-        target=lambda: elsewhere.append(scratch.array("a", (7, 5), np.float32))
+        target=lambda: elsewhere.append(buffers.array("a", (7, 5), np.float32))
     )
     thread.start()
     thread.join()
@@ -24,8 +24,8 @@ def test_memory_is_kept_aligned_and_a_thread_has_its_own():
 def test_rows_come_in_the_order_of_their_ids():
     database = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
     ids = np.array([4, 29, 4, 0, 17, 3, 8], np.int32)
-    scratch, found = Scratch(), np.empty((7, 3), np.float32)
-    for part, rows in scratch.rows(database, ids, 3):
+    buffers, found = Buffers(), np.empty((7, 3), np.float32)
+    for part, rows in buffers.rows(database, ids, 3):
         found[part] = rows
     np.testing.assert_array_equal(found, database[ids])
-    assert list(scratch.rows(database, ids[:0], 3)) == []
+    assert list(buffers.rows(database, ids[:0], 3)) == []

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxret.ranking.neighbours.host import bfloat16, exact
-from jaxret.ranking.neighbours.host.candidates import Screen
+from jaxret.ranking.neighbours.host.candidates import CandidateSearch
 from jaxret.ranking.neighbours.host.products import Bfloat16Products, Float32Products
 from jaxret.ranking.neighbours.index import Index
 from jaxret.ranking.neighbours.search import knn
@@ -55,10 +55,10 @@ def prepared(database):
 INDICES = [indexed, prepared]
 
 
-def screened(queries, index, products, count, size):
-    screen = Screen(queries, index, products(queries, index), count)
-    screen.run(size)
-    return screen
+def searched(queries, index, products, count, size):
+    search = CandidateSearch(queries, index, products(queries, index), count)
+    search.run(size)
+    return search
 
 
 def exactly(queries, database):
@@ -72,11 +72,11 @@ def exactly(queries, database):
 def test_a_sure_query_has_all_of_its_nearest(make, products, index, count):
     random = np.random.default_rng(0)
     database, queries = make(random, 4800), make(random, 300)
-    screen = screened(queries, index(database), products, count, 700)
+    search = searched(queries, index(database), products, count, 700)
     sims = exactly(queries, database)
     unsure = 0
     for start in range(0, 256, 64):
-        (found_sims, ids), sure = screen.nearest(slice(start, start + 64))
+        (found_sims, ids), sure = search.nearest(slice(start, start + 64))
         unsure += (~sure).sum()
         for row in np.flatnonzero(sure):
             own = sims[start + row]
@@ -120,18 +120,18 @@ def test_bfloat16_is_not_trusted_at_the_ends_of_float32():
 @pytest.mark.parametrize("products", [Float32Products, Bfloat16Products])
 def test_a_crowd_is_given_up_and_not_collected(products):
     database, queries = np.ones((20000, 8), np.float32), np.ones((5, 8), np.float32)
-    screen = screened(queries, indexed(database), products, 10, 1000)
-    assert not screen.nearest(slice(0, 5))[1].any()
-    assert sum(len(ids) for [(_, ids)] in screen.found.values()) == 0
+    search = searched(queries, indexed(database), products, 10, 1000)
+    assert not search.nearest(slice(0, 5))[1].any()
+    assert sum(len(ids) for [(_, ids)] in search.found.values()) == 0
 
 
 def test_a_crowd_that_the_sample_misses_is_given_up_too():
     random = np.random.default_rng(5)
     database, queries = scattered(random, 16 * 2048), scattered(random, 1)
     database[np.arange(len(database)) % 16 > 0] = queries
-    screen = screened(queries, indexed(database), Float32Products, 10, 1024)
-    assert not screen.nearest(slice(0, 1))[1].any()
-    assert sum(len(ids) for [(_, ids)] in screen.found.values()) < len(database) / 3
+    search = searched(queries, indexed(database), Float32Products, 10, 1024)
+    assert not search.nearest(slice(0, 1))[1].any()
+    assert sum(len(ids) for [(_, ids)] in search.found.values()) < len(database) / 3
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -171,8 +171,8 @@ def test_any_scale(monkeypatch, scale):
 def test_where_the_sample_is_too_small_for_a_floor_all_rows_are_candidates(products):
     random = np.random.default_rng(6)
     database, queries = scattered(random, 90), scattered(random, 7)
-    screen = screened(queries, indexed(database), products, 80, 32)
-    (_, ids), sure = screen.nearest(slice(0, 7))
+    search = searched(queries, indexed(database), products, 80, 32)
+    (_, ids), sure = search.nearest(slice(0, 7))
     assert sure.all()
     expected = np.argsort(-exactly(queries, database), axis=1)[:, :80]
     np.testing.assert_array_equal(np.sort(ids), np.sort(expected))
