@@ -51,6 +51,10 @@ def port(
     """
     spec = get(model) if isinstance(model, str) else model
     layout, arrays, prefix = _recognize(spec, state_dict)
+    if layout.arrange is not None:
+        given, arrays = arrays, layout.arrange(arrays, prefix, spec)
+        if consume and isinstance(given, MutableMapping):
+            given.clear()
     report = ConversionReport(spec.name, layout.name)
     wanted = {name: tuple(leaf.shape) for name, leaf in named_arrays(template(spec))}
     for name, path in _plan(layout, prefix, arrays, report, lenient).items():
@@ -136,7 +140,7 @@ def _converted(
 ) -> np.ndarray | None:
     """The array as we hold it; None, with a line in the report, where it cannot be used."""
     axes = layout.axes_to_ours(path, len(wanted))
-    theirs = tuple(wanted[axes.index(axis)] for axis in range(len(axes)))
+    theirs = layout.their_shape(path, wanted)
     try:
         array = _to_numpy(value)
     except (TypeError, ValueError):
@@ -149,7 +153,8 @@ def _converted(
     elif not np.isfinite(array).all():
         report.invalid.append((name, "holds NaN or infinity"))
     else:
-        return np.ascontiguousarray(array.transpose(axes))
+        whole = array.reshape((1,) * (len(wanted) - array.ndim) + array.shape)
+        return np.ascontiguousarray(whole.transpose(axes))
     return None
 
 

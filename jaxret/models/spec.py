@@ -6,8 +6,8 @@ from typing import Any, Literal
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-Architecture = Literal["resnet", "efficientnet_lite", "amdim"]
-Argument = int | str
+Architecture = Literal["resnet", "efficientnet_lite", "amdim", "vit"]
+Argument = int | float | str
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ModelSpec:
 
     Attributes:
         name: As written on the command line.
-        architecture: Which network ("resnet", "efficientnet_lite", "amdim").
+        architecture: Which network ("resnet", "efficientnet_lite", "amdim", "vit").
         arguments: Its arguments, as (name, value) pairs.
         tap: The stage whose map is the encoder's output.
         channels: Of that output.
@@ -55,6 +55,8 @@ class ModelSpec:
         image_size: Side in pixels that suits it; None for the study's.
         smallest_image: Side in pixels below which the tap has no map.
         folded: True once batch normalisation has been folded into the convolutions.
+        pooling: What its authors make one vector by for retrieval: "rmac", "cls", "mean" (of the
+            map), "pooled" or "cls+gem".
         note: One sentence for people.
     """
 
@@ -74,12 +76,13 @@ class ModelSpec:
     image_size: int | None = None
     smallest_image: int = 1
     folded: bool = False
+    pooling: str = "rmac"
     note: str = ""
 
     @property
     def has_batch_norm(self) -> bool:
         """Whether any batch normalisation lies between the image and the output."""
-        if self.folded:
+        if self.folded or self.architecture == "vit":
             return False
         return self.architecture != "amdim" or self.tap == "layer_list_9"
 

@@ -6,8 +6,12 @@ name that no rule knows is an error of the port.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import numpy as np
+
+from jaxret.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,13 @@ class Layout:
         witness: A second array that confirms a prefix nobody is known to use; empty: none will do.
         name_of: The inverse of `path`, for the export: our path -> name without a prefix. None:
             encoders are not written under these names.
+        arrange: (arrays, prefix, row) -> arrays that the other rules know, where a file packs
+            several of ours into one ("NAME[0]", "NAME[1]" ... are its parts) or leaves one out.
+        pack: The inverse, for the export: parts by their names -> arrays as the file holds them.
+        axes: Our path -> how many axes their array has, where that is less: ours begins with
+            axes of length 1.
+        written: What the export puts before every name.
+        untransposed: Our paths of kernels that lie in a "torch" file as ours do.
     """
 
     name: str
@@ -43,6 +54,11 @@ class Layout:
     flat_vectors: bool = True
     witness: str = ""
     name_of: Callable[[str], str] | None = None
+    arrange: Callable[[Mapping[str, Any], str, ModelSpec], dict[str, Any]] | None = None
+    pack: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None
+    axes: Mapping[str, int] = field(default_factory=dict)
+    written: str = ""
+    untransposed: tuple[str, ...] = ()
 
     def unwrap(self, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
         """The mapping of names to arrays inside a file that wraps it."""
@@ -80,6 +96,13 @@ class Layout:
 
     def axes_to_ours(self, path: str, count: int) -> tuple[int, ...]:
         """The transposition that makes their array of `count` axes ours."""
-        if self.kernels == "torch" and path.endswith("/kernel"):
+        torch = self.kernels == "torch" and path not in self.untransposed
+        if torch and path.endswith("/kernel"):
             return (2, 3, 1, 0) if count == 4 else (1, 0)
         return tuple(range(count))
+
+    def their_shape(self, path: str, ours: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of their array, before the transposition, for one of ours."""
+        axes = self.axes_to_ours(path, len(ours))
+        shape = tuple(ours[axes.index(axis)] for axis in range(len(axes)))
+        return shape[len(shape) - self.axes.get(path, len(shape)) :]
