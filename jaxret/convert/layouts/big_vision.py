@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxret.convert.layouts.layout import Layout
 from jaxret.convert.layouts.dino import ATTENTION
+from jaxret.convert.layouts.layout import Layout
 from jaxret.convert.layouts.name_table import NameTable
 from jaxret.errors import UserError
 from jaxret.models.spec import ModelSpec

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from jaxret.convert.layouts.layout import Layout
 from jaxret.convert.layouts.dino import TABLE as TIMM_TABLE
 from jaxret.convert.layouts.dino import TIMM, packed
-from jaxret.convert.layouts.name_table import NameTable, join
+from jaxret.convert.layouts.layout import Layout
+from jaxret.convert.layouts.name_table import NameTable, Ours, join
 from jaxret.errors import UserError
 from jaxret.models.spec import ModelSpec
 
 _BLOCK = "transformer.resblocks.#"
-_MODULES = {
+_MODULES: dict[str, Ours] = {
     "class_embedding": "cls_token",
     "positional_embedding": "pos_embed",
     "conv1": "patch_embed",
@@ -52,7 +52,7 @@ CLIP = Layout(
     untransposed=("params/head/kernel",),
 )
 
-_POOL = {
+_POOL: dict[str, Ours] = {
     "attn_pool.probe": "attn_pool.probe",
     "attn_pool.attn.in_proj_weight": tuple(f"{one}.weight" for one in packed("attn_pool.attn")),
     "attn_pool.attn.in_proj_bias": tuple(f"{one}.bias" for one in packed("attn_pool.attn")),

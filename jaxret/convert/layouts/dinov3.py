@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from jaxret.convert.layouts.layout import Layout
 from jaxret.convert.layouts.dino import DINO, packed
-from jaxret.convert.layouts.name_table import NameTable, join
+from jaxret.convert.layouts.layout import Layout
+from jaxret.convert.layouts.name_table import NameTable, Ours, join
 from jaxret.errors import UserError
 from jaxret.models.networks.positions import dinov3_periods
 from jaxret.models.spec import ModelSpec
 
-_MODULES = {
+_MODULES: dict[str, Ours] = {
     "cls_token": "cls_token",
     "storage_tokens": "register_tokens",
     "patch_embed.proj": "patch_embed",
@@ -97,7 +97,7 @@ def _pack(parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     state = join(parts)
     for name in [name for name in state if name.endswith(_BIAS)]:
         third = len(state[name]) // 3
-        state[f"{name}_mask"] = np.repeat(np.float32([1, 0, 1]), third)
+        state[f"{name}_mask"] = np.repeat(np.array([1, 0, 1], np.float32), third)
     return state
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from jaxret.convert.layouts.layout import Layout
 from jaxret.convert.layouts.dino import packed
+from jaxret.convert.layouts.layout import Layout
 from jaxret.convert.layouts.name_table import NameTable, join
 
 _ROLES = {"weight": "weight", "bias": "bias"}

@@ -17,6 +17,7 @@ import numpy as np
 from jaxret.models.spec import ModelSpec
 
 Ours = str | tuple[str | None, ...]
+Modules = Mapping[str, Ours]
 
 _PART = re.compile(r"^(.*)\[(\d)\]$")
 
@@ -30,7 +31,7 @@ class NameTable:
         roles: Their last word -> ours, beside weight and bias.
     """
 
-    modules: Mapping[str, Ours]
+    modules: Modules
     roles: Mapping[str, str]
 
     def path(self, name: str, axes: int) -> str | None:

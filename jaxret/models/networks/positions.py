@@ -14,8 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxret.models.networks.convolution import precision_of
-
 Grid = tuple[int, int]  # rows and columns of patches
 
 
@@ -133,7 +131,7 @@ class Rotation:
     halves: bool
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """x [B, tokens, heads, D]: the last tokens, the patches, turned; the first as they are."""
+        """[B, tokens, heads, D] with the last tokens, the patches, turned."""
         first = x.shape[1] - np.shape(self.cos)[0]
         patches = x[:, first:].astype(jnp.promote_types(x.dtype, jnp.float32))
         cos, sin = (jnp.asarray(t, patches.dtype)[None, :, None] for t in (self.cos, self.sin))
@@ -177,7 +175,7 @@ def rotation(kind: str, grid: Grid, channels: int, native: int, periods: str) ->
     """
     rows, columns = grid
     if kind == "dinov3":
-        frequency = 1 / dinov3_periods(channels, periods)
+        frequency: np.ndarray = 1 / dinov3_periods(channels, periods)
         y, x = (2 * np.pi * (2 * (np.arange(n) + 0.5) / n - 1) for n in grid)
     else:
         frequency = 10000.0 ** -(np.arange(channels // 4) / (channels // 4))

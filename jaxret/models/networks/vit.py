@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxret.models.networks.convolution import precision_of
 from jaxret.models.networks.attention import (
     MLP,
     Attention,
@@ -22,6 +21,7 @@ from jaxret.models.networks.attention import (
     LayerNorm,
     LayerScale,
 )
+from jaxret.models.networks.convolution import precision_of
 from jaxret.models.networks.positions import (
     INTERPOLATIONS,
     Grid,
@@ -135,7 +135,8 @@ class ViT(nn.Module):
         x = fitted(x, self.patch, self.patch_fit)
         square = x.shape[1] == x.shape[2]
         patches = PatchEmbedding(self.patch, self.width, self.patch_bias, name="patch_embed")(x)
-        grid = patches.shape[1:3]
+        _, rows, columns, _ = patches.shape
+        grid = rows, columns
         outputs = {"patch_embed": patches}
         x = self._tokens(patches, grid, square)
         if self.norm_pre:
@@ -264,14 +265,14 @@ class PatchEmbedding(nn.Module):
 
 
 def fitted(x: jax.Array, patch: int, fit: PatchFit) -> jax.Array:
-    """Normalised images [B, H, W, 3] with sides that are multiples of `patch`; see ViT.patch_fit."""
+    """Normalised images [B, H, W, 3] with sides that `patch` divides; see ViT.patch_fit."""
     sides = x.shape[1:3]
     if fit == "pad":
         missing = [-side % patch for side in sides]
         return jnp.pad(x, ((0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)))
     if fit == "resize":
-        nearest = tuple(max(round(side / patch), 1) * patch for side in sides)
-        if nearest == sides:
+        rows, columns = (max(round(side / patch), 1) * patch for side in sides)
+        if (rows, columns) == sides:
             return x
-        return resized(x, nearest, INTERPOLATIONS["bicubic-antialias"]).astype(x.dtype)
+        return resized(x, (rows, columns), INTERPOLATIONS["bicubic-antialias"]).astype(x.dtype)
     return x[:, : sides[0] // patch * patch, : sides[1] // patch * patch]
