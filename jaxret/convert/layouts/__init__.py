@@ -1,9 +1,9 @@
 """How each family of checkpoints names its arrays, one file a family."""
 
 from jaxret.convert.layouts.amdim import AMDIM
-from jaxret.convert.layouts.big_vision import BIG_VISION
+from jaxret.convert.layouts.big_vision import AUGREG, BIG_VISION
 from jaxret.convert.layouts.byol_haiku import BYOL_HAIKU
-from jaxret.convert.layouts.clip import CLIP, PE, PE_TOWER, TIMM_PE
+from jaxret.convert.layouts.clip import CLIP, PE, PE_TOWER, TIMM_CLIP
 from jaxret.convert.layouts.dino import DINO, TIMM
 from jaxret.convert.layouts.dinov3 import DINOV3, TIMM_DINOV3
 from jaxret.convert.layouts.efficientnet import EFFICIENTNET_LITE
@@ -33,9 +33,9 @@ _LAYOUTS = {
     "dinov2": (DINO, HF_DINOV2),
     "dinov3": (DINOV3, HF_DINOV3, TIMM_DINOV3),
     "dinov3-gated": (DINOV3, HF_DINOV3_GATED, TIMM_DINOV3),
-    "clip": (CLIP, HF_CLIP, TIMM),
+    "clip": (CLIP, HF_CLIP, TIMM_CLIP),
     "siglip": (BIG_VISION, HF_SIGLIP, TIMM),
-    "pe": (PE, PE_TOWER, TIMM_PE),
+    "pe": (PE, PE_TOWER, TIMM_CLIP),
 }
 
 

@@ -1,10 +1,13 @@
-"""SigLIP's own files (.npz of big_vision): Flax already, heads on an axis of their own.
+"""Google's own files (.npz): Flax already, heads on an axis of their own.
 
-Where the network was run as a scan the blocks lie in one array, `encoderblock`, the first axis.
+SigLIP's are of big_vision; where the network was run as a scan, the blocks lie in one array,
+`encoderblock`, the first axis. Those of "How to train your ViT?" are of vision_transformer, which
+numbers the layers of a block as it makes them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from jaxret.errors import UserError
 from jaxret.models.spec import ModelSpec
 
 _ATTENTION = "MultiHeadDotProductAttention_0"
+_AUGREG_ATTENTION = "MultiHeadDotProductAttention_1"
 _BLOCK = "Transformer.encoderblock.#"
 
 
@@ -24,6 +28,7 @@ def _attention(theirs: str, ours: str) -> dict[str, str]:
     return {f"{theirs}.{their}": f"{ours}.{our}" for their, our in names.items()}
 
 
+_ROLES = {"kernel": "weight", "scale": "weight", "bias": "bias"}
 _TABLE = NameTable(
     {
         "embedding": "patch_embed",
@@ -40,7 +45,21 @@ _TABLE = NameTable(
         "MAPHead_0.MlpBlock_0.Dense_0": "attn_pool.mlp.fc1",
         "MAPHead_0.MlpBlock_0.Dense_1": "attn_pool.mlp.fc2",
     },
-    roles={"kernel": "weight", "scale": "weight", "bias": "bias"},
+    _ROLES,
+)
+_AUGREG_TABLE = NameTable(
+    {
+        "cls": "cls_token",
+        "embedding": "patch_embed",
+        "Transformer.posembed_input.pos_embedding": "pos_embed",
+        f"{_BLOCK}.LayerNorm_0": "blocks.#.norm1",
+        **_attention(f"{_BLOCK}.{_AUGREG_ATTENTION}", "blocks.#.attn"),
+        f"{_BLOCK}.LayerNorm_2": "blocks.#.norm2",
+        f"{_BLOCK}.MlpBlock_3.Dense_0": "blocks.#.mlp.fc1",
+        f"{_BLOCK}.MlpBlock_3.Dense_1": "blocks.#.mlp.fc2",
+        "Transformer.encoder_norm": "norm",
+    },
+    _ROLES,
 )
 
 
@@ -60,7 +79,7 @@ def _arrange(arrays: Mapping[str, Any], prefix: str, spec: ModelSpec) -> dict[st
 def _joined_heads(name: str, array: Any, heads: int) -> Any:
     """[C, heads, D] -> [C, C], [heads, D, C] -> [C, C] and [heads, D] -> [C]."""
     *_, module, leaf = ["", *name.split("/")]
-    if f"/{_ATTENTION}/" not in name or (module == "out" and leaf == "bias"):
+    if "/MultiHeadDotProductAttention_" not in name or (module == "out" and leaf == "bias"):
         return array
     shape = np.shape(array)
     axis = 0 if module == "out" or leaf == "bias" else 1
@@ -71,9 +90,12 @@ def _joined_heads(name: str, array: Any, heads: int) -> Any:
     return np.reshape(array, (*shape[:axis], -1, *shape[axis + 2 :]))
 
 
-def _path(name: str, axes: int) -> str | None:
-    dotted = re.sub(r"encoderblock_(\d+)", r"encoderblock.\1", name).replace("/", ".")
-    return _TABLE.path(dotted, axes)
+def _path_of(table: NameTable) -> Callable[[str, int], str | None]:
+    def path(name: str, axes: int) -> str | None:
+        dotted = re.sub(r"encoderblock_(\d+)", r"encoderblock.\1", name).replace("/", ".")
+        return table.path(dotted, axes)
+
+    return path
 
 
 BIG_VISION = Layout(
@@ -86,8 +108,17 @@ BIG_VISION = Layout(
         (r"(^|/)head/", "classifier"),
         (r"^opt/", "state of the optimiser"),
     ),
-    path=_path,
+    path=_path_of(_TABLE),
     arrange=_arrange,
     prefixes=("params/img/", "img/", "params/", ""),
     kernels="ours",
+)
+
+AUGREG = replace(
+    BIG_VISION,
+    name="augreg",
+    kept=r"(cls$|embedding/|Transformer/)",
+    dropped=((r"^(head|pre_logits)/", "classifier"),),
+    path=_path_of(_AUGREG_TABLE),
+    prefixes=("",),
 )

@@ -85,9 +85,9 @@ def _arrange_timm(arrays: Mapping[str, Any], prefix: str, spec: ModelSpec) -> di
     return TIMM_TABLE.split(arrays, prefix, spec)
 
 
-TIMM_PE = replace(
+TIMM_CLIP = replace(
     TIMM,
-    name="timm pe",
+    name="timm clip",
     dropped=(*TIMM.dropped, (r"(^|\.)head\.bias$", "bias of the projection, zero")),
     arrange=_arrange_timm,
     name_of=None,

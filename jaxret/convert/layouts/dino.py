@@ -54,12 +54,23 @@ TABLE = NameTable(
 )
 
 
+_GATES = re.compile(r"\.mlp\.fc([12])\.")
+
+
+def _gate(match: re.Match[str]) -> str:
+    """DINOv2's name of a product of SwiGLU for timm's."""
+    return f".mlp.{'w12' if match[1] == '1' else 'w3'}."
+
+
 def arrange(arrays: Mapping[str, Any], prefix: str, spec: ModelSpec) -> dict[str, Any]:
     """Split; timm's form of a DINOv2 with registers gets back the position of cls.
 
     timm adds it to cls_token once and for all: here its row of the table is zero.
     """
-    parts = TABLE.split(_one_chunk(arrays), prefix, spec)
+    arrays = _one_chunk(arrays)
+    if dict(spec.arguments).get("gated"):
+        arrays = {_GATES.sub(_gate, name): array for name, array in arrays.items()}
+    parts = TABLE.split(arrays, prefix, spec)
     table = f"{prefix}pos_embed"
     if f"{prefix}reg_token" in parts and table in parts:
         positions = np.asarray(parts.pop(table))
