@@ -36,6 +36,7 @@ _LAYOUTS = {
     "clip": (CLIP, HF_CLIP, TIMM_CLIP),
     "siglip": (BIG_VISION, HF_SIGLIP, TIMM),
     "pe": (PE, PE_TOWER, TIMM_CLIP),
+    "augreg": (AUGREG, DINO, HF_VIT),
 }
 
 

@@ -136,9 +136,9 @@ def _arrange_timm(arrays: Mapping[str, Any], prefix: str, spec: ModelSpec) -> di
     """Split; where the model has no biases of query and value, they are zero."""
     parts = _TIMM_TABLE.split(arrays, prefix, spec)
     arguments: dict[str, Any] = dict(spec.arguments)
-    gated = arguments.get("gated", False)
+    gated, has_bias = arguments.get("gated", False), arguments.get("qkv_bias") == "qv"
     for i in range(arguments["depth"]):
-        for bias in ("q_bias", "v_bias"):
+        for bias in ("q_bias", "v_bias") if has_bias else ():
             zero = np.zeros(arguments["width"], np.float32)
             parts.setdefault(f"{prefix}blocks.{i}.attn.{bias}", zero)
         for role in ("weight", "bias") if gated else ():

@@ -174,11 +174,12 @@ def rotation(kind: str, grid: Grid, channels: int, native: int, periods: str) ->
             training, or "float32".
     """
     rows, columns = grid
+    frequency: np.ndarray
     if kind == "dinov3":
         frequency = 1 / dinov3_periods(channels, periods)
         y, x = (2 * np.pi * (2 * (np.arange(n) + 0.5) / n - 1) for n in grid)
     else:
-        frequency = 10000.0 ** -np.asarray(np.arange(channels // 4) / (channels // 4))
+        frequency = 10000.0 ** -(np.arange(channels // 4) / (channels // 4))
         y, x = (1.0 + np.arange(n) for n in grid)
         if kind == "pe-scaled":
             y, x = y * native / rows, x * native / columns

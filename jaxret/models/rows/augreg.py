@@ -4,9 +4,7 @@ from jaxret.models.rows.licences import APACHE
 from jaxret.models.rows.vit import HALF, vit
 from jaxret.models.spec import ModelSpec, Source
 
-_URL = (
-    "https://storage.googleapis.com/vit_models/augreg/{}--imagenet2012-steps_20k-lr_0.01-res_224.npz"
-)
+_URL = "https://storage.googleapis.com/vit_models/augreg/{}--imagenet2012-steps_20k-lr_0.01-res_224.npz"
 
 
 def _augreg(name: str, size: str, parameters: int, file: str) -> ModelSpec:
