@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxret import checkpoint_flag, defaults
-from jaxret.defaults import RANKINGS
+from jaxret.defaults import CONVENTIONS, RANKINGS
 from jaxret.errors import UserError
 from jaxret.options import Options, option
 
@@ -57,6 +57,24 @@ class Settings(Options):
         "float32",
         "Arithmetic of the encoder; R-MAC is float32 in any case.",
         ("float32", "bfloat16"),
+    )
+    position_resize: str | None = option(
+        None,
+        "Vision Transformers: whose way to bring the table of positions to another size. "
+        "Unset: original, as the authors' code does.",
+        CONVENTIONS["position_resize"],
+    )
+    patch_fit: str | None = option(
+        None,
+        "Vision Transformers: sides that are no multiple of the patch are cut, padded with zeros "
+        "on all sides, or resized. Unset: crop.",
+        CONVENTIONS["patch_fit"],
+    )
+    rope_periods: str | None = option(
+        None,
+        "DINOv3: periods of the rotary positions as in the authors' files, or in float32. "
+        "Unset: file, and float32 for models of the hub, whose files hold none.",
+        CONVENTIONS["rope_periods"],
     )
     seed: int = option(0, "Seed of --weights=random.")
 
@@ -204,6 +222,12 @@ class Settings(Options):
         if not self.checkpoint:
             return {}
         return checkpoint_flag.named(self.checkpoint) or {self.model: self.checkpoint}
+
+    @property
+    def conventions(self) -> dict[str, str]:
+        """Those of Vision Transformers that were asked for."""
+        said = {name: getattr(self, name) for name in CONVENTIONS}
+        return {name: value for name, value in said.items() if value is not None}
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -3,11 +3,16 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from jaxret.defaults import CONVENTIONS
+from jaxret.errors import UserError
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Architecture = Literal["resnet", "efficientnet_lite", "amdim", "vit"]
 Argument = int | float | str
+
+HUB = "hf:"  # begins the name of a model of the Hugging Face hub
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,24 @@ class ModelSpec:
             "std": list(self.std),
             "folded": self.folded,
         }
+
+    def with_conventions(self, **changes: Argument) -> "ModelSpec":
+        """The same row with other CONVENTIONS; of no meaning but to a Vision Transformer.
+
+        Raises:
+            UserError: There is no such convention, or not with that value.
+        """
+        for name, value in changes.items():
+            allowed = CONVENTIONS.get(name)
+            if allowed is None or value not in allowed:
+                known = ", ".join(f"{one}={'|'.join(these)}" for one, these in CONVENTIONS.items())
+                raise UserError(f"{name}={value} is no convention of a network; there are {known}.")
+        if self.architecture != "vit":
+            return self
+        # The first is what a row without the argument has: its keys stay as they were.
+        kept = [pair for pair in self.arguments if pair[0] not in changes]
+        new = [(name, value) for name, value in changes.items() if value != CONVENTIONS[name][0]]
+        return replace(self, arguments=tuple(sorted([*kept, *new])))
 
     def with_arguments(self, **changes: Argument) -> "ModelSpec":
         """The same row with other arguments of the architecture, e.g. stem_pool="same"."""

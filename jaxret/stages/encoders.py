@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jaxret import checkpoint_flag, models
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
+from jaxret.models.hub import is_hub
 from jaxret.models.spec import ModelSpec
 from jaxret.models.weights import loading, locations
 from jaxret.models.weights.folders import FolderEncoder
@@ -72,9 +73,10 @@ class Encoders:
             found = FolderEncoder.find(place)
             stated = found.provenance
             origin = Origin(place, stated.model, stated.source, stated.source_sha256)
-            return Identity(name, found.spec, stated.digest, origin)
-        if place is None and settings.weights == "converted":
-            spec = models.get(name)
+            spec = found.spec.with_conventions(**settings.conventions)
+            return Identity(name, spec, stated.digest, origin)
+        if place is None and settings.weights == "converted" and not is_hub(name):
+            spec = models.get(name).with_conventions(**settings.conventions)
             folder = locations.find(name, settings.weights_dir)
             if folder is not None:
                 return Identity(name, spec, loading.read_provenance(folder).digest)
@@ -92,6 +94,8 @@ class Encoders:
         if self._held is None or self._held[0] != key:
             self._held = None  # its memory is needed
             encoder = _load(name, settings)
+            spec = encoder.spec.with_conventions(**settings.conventions)
+            encoder = replace(encoder, spec=spec)
             known, place = self._known.get(key), settings.checkpoints.get(name)
             if place and known and known.digest != encoder.digest():
                 raise UserError(f"{place} has changed since this run began: start it again.")
@@ -101,7 +105,8 @@ class Encoders:
 
 def _key(name: str, settings: Settings) -> tuple[Any, ...]:
     s = settings
-    return name, s.weights, s.seed, s.checkpoint, s.arch, s.width, s.weights_dir
+    conventions = tuple(s.conventions.items())
+    return name, s.weights, s.seed, s.checkpoint, s.arch, s.width, s.weights_dir, conventions
 
 
 def _load(name: str, settings: Settings) -> Encoder:

@@ -175,14 +175,15 @@ def rotation(kind: str, grid: Grid, channels: int, native: int, periods: str) ->
     """
     rows, columns = grid
     frequency: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
     if kind == "dinov3":
         frequency = 1 / dinov3_periods(channels, periods)
-        y, x = (2 * np.pi * (2 * (np.arange(n) + 0.5) / n - 1) for n in grid)
+        y, x = [2 * np.pi * (2 * (np.arange(n) + 0.5) / n - 1) for n in grid]
     else:
         frequency = 10000.0 ** -(np.arange(channels // 4) / (channels // 4))
-        y, x = (1.0 + np.arange(n) for n in grid)
-        if kind == "pe-scaled":
-            y, x = y * native / rows, x * native / columns
+        scaled = kind == "pe-scaled"
+        y, x = [(1.0 + np.arange(n)) * (native / n if scaled else 1.0) for n in grid]
     along_y = np.broadcast_to(y[:, None, None] * frequency, (rows, columns, len(frequency)))
     along_x = np.broadcast_to(x[None, :, None] * frequency, (rows, columns, len(frequency)))
     halves = kind == "dinov3"

@@ -79,7 +79,8 @@ class ViT(nn.Module):
             MoCo v3, kept beside the weights as their files do), or "none".
         cls_position: Whether the table has a row for cls.
         rope: Rotary positions in every attention: "none", "dinov3" or "pe" (see `rotation`).
-        rope_periods: "file" or "float32".
+        rope_periods: Of "dinov3", as its authors' files hold them ("file") or "float32"; in the
+            other conventions of `position_resize` always the latter.
         patch_bias: Whether the patch embedding has a bias.
         norm_pre: A normalisation before the blocks.
         epsilon: Of every normalisation.
@@ -215,7 +216,9 @@ class ViT(nn.Module):
             return None
         scaled = self.rope == "pe" and self.position_resize != "original"
         kind = "pe-scaled" if scaled else self.rope
-        return rotation(kind, grid, self.width // self.heads, self.grid, self.rope_periods)
+        # transformers and timm compute the periods anew.
+        periods = self.rope_periods if self.position_resize == "original" else "float32"
+        return rotation(kind, grid, self.width // self.heads, self.grid, periods)
 
     def _vectors(self, x: jax.Array) -> dict[str, jax.Array]:
         """cls, registers and the pooled vector of the normalised tokens."""

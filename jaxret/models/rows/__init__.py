@@ -4,24 +4,7 @@ Parameter counts are exact, and a test holds each of them to a count made apart 
 checksums and licences are those that the publishers state.
 """
 
-from jaxret.models.rows import (
-    amdim,
-    augreg,
-    clip,
-    dino,
-    dinov2,
-    dinov3,
-    efficientnet,
-    gem,
-    mae,
-    moco,
-    mocov3,
-    pe,
-    resnet,
-    self_supervised,
-    siglip,
-    simclr,
-)
+from jaxret.models.rows import amdim, efficientnet, gem, moco, resnet, self_supervised, simclr, vit
 from jaxret.models.spec import ModelSpec
 
 ROWS: tuple[ModelSpec, ...] = (
@@ -35,14 +18,5 @@ ROWS: tuple[ModelSpec, ...] = (
     # Beyond it
     *self_supervised.ROWS,
     *resnet.OTHER_DEPTHS,
-    # Vision Transformers
-    *dino.ROWS,
-    *dinov2.ROWS,
-    *dinov3.ROWS,
-    *mocov3.ROWS,
-    *mae.ROWS,
-    *clip.ROWS,
-    *siglip.ROWS,
-    *pe.ROWS,
-    *augreg.ROWS,
+    *vit.ROWS,
 )

@@ -6,6 +6,7 @@ What the folder's provenance.json names decides the network: no row has to be sa
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxret.defaults import CONVENTIONS
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
 from jaxret.models.registry import get
@@ -69,6 +70,8 @@ def _row_of(provenance: Provenance, folder: Path) -> ModelSpec:
         spec = get(provenance.model)
     except UserError as error:
         raise UserError(f"The weights in {folder} are of a model without a row: {error}") from error
+    own = {key: value for key, value in provenance.arguments.items() if key in CONVENTIONS}
+    spec = spec.with_conventions(**own)
     stated = provenance.architecture, dict(provenance.arguments)
     if stated != (spec.architecture, dict(spec.arguments)):
         raise UserError(

@@ -1,7 +1,7 @@
 """MoCo v3 (Chen et al., ICCV 2021)."""
 
 from jaxret.models.rows.licences import CC_BY_NC
-from jaxret.models.rows.vit import SIZES, vit
+from jaxret.models.rows.vit.row import SIZES, vit
 from jaxret.models.spec import ModelSpec, Source
 
 _URL = "https://dl.fbaipublicfiles.com/moco-v3/vit-{0}-300ep/vit-{0}-300ep.pth.tar"

@@ -1,7 +1,7 @@
 """SigLIP (Zhai et al., ICCV 2023) and SigLIP 2 (Tschannen et al., 2025), fixed resolutions."""
 
 from jaxret.models.rows.licences import APACHE
-from jaxret.models.rows.vit import HALF, SIZES, vit
+from jaxret.models.rows.vit.row import HALF, SIZES, vit
 from jaxret.models.spec import Argument, ModelSpec, Source
 
 _URL = "https://storage.googleapis.com/big_vision/{}.npz"

@@ -1,7 +1,7 @@
 """MAE (He et al., CVPR 2022), as pre-trained: its cls token has learnt nothing to speak of."""
 
 from jaxret.models.rows.licences import CC_BY_NC
-from jaxret.models.rows.vit import vit
+from jaxret.models.rows.vit.row import vit
 from jaxret.models.spec import ModelSpec, Source
 
 _URL = "https://dl.fbaipublicfiles.com/mae/pretrain/mae_pretrain_vit_{}.pth"

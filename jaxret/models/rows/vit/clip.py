@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxret.models.rows.vit import CLIP_MEAN, CLIP_STD, HALF, vit
+from jaxret.models.rows.vit.row import CLIP_MEAN, CLIP_STD, HALF, vit
 from jaxret.models.spec import Argument, ModelSpec, Source
 
 _HUB = "https://huggingface.co/{}/resolve/main/{}"

@@ -1,6 +1,6 @@
 """DINOv3 (Simeoni et al., 2025), its Vision Transformers learnt on LVD-1689M."""
 
-from jaxret.models.rows.vit import SIZES, vit
+from jaxret.models.rows.vit.row import SIZES, vit
 from jaxret.models.spec import Argument, ModelSpec, Source
 
 _URL = "https://huggingface.co/facebook/dinov3-{}-pretrain-lvd1689m/resolve/main/model.safetensors"

@@ -1,7 +1,7 @@
 """PE-Core (Bolya et al., "Perception Encoder", 2025)."""
 
 from jaxret.models.rows.licences import APACHE
-from jaxret.models.rows.vit import HALF, vit
+from jaxret.models.rows.vit.row import HALF, vit
 from jaxret.models.spec import Argument, ModelSpec, Source
 
 _URL = "https://huggingface.co/facebook/{0}/resolve/main/{0}.pt"

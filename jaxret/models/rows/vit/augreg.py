@@ -1,7 +1,7 @@
 """Supervised on ImageNet-21k, then ImageNet (Steiner et al., "How to train your ViT?", 2022)."""
 
 from jaxret.models.rows.licences import APACHE
-from jaxret.models.rows.vit import HALF, vit
+from jaxret.models.rows.vit.row import HALF, vit
 from jaxret.models.spec import ModelSpec, Source
 
 _URL = "https://storage.googleapis.com/vit_models/augreg/{}--imagenet2012-steps_20k-lr_0.01-res_224.npz"

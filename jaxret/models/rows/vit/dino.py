@@ -1,7 +1,7 @@
 """DINO (Caron et al., ICCV 2021), its Vision Transformers; the ResNet-50 is `dino`."""
 
 from jaxret.models.rows.licences import APACHE
-from jaxret.models.rows.vit import vit
+from jaxret.models.rows.vit.row import vit
 from jaxret.models.spec import ModelSpec, Source
 
 _URL = "https://dl.fbaipublicfiles.com/dino/{0}_pretrain/{0}_pretrain.pth"

@@ -1,7 +1,7 @@
 """DINOv2 (Oquab et al., TMLR 2024), with and without registers (Darcet et al., ICLR 2024)."""
 
 from jaxret.models.rows.licences import APACHE
-from jaxret.models.rows.vit import SIZES, vit
+from jaxret.models.rows.vit.row import SIZES, vit
 from jaxret.models.spec import Argument, ModelSpec, Source
 
 _URL = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vit{0}14/dinov2_vit{0}14{1}_pretrain.pth"
