@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxret.convert.layouts import Layout, layouts_of
+from jaxret.convert.layouts.layout import to_numpy
 from jaxret.convert.report import ConversionReport
 from jaxret.convert.stored_pca import stored_pca
 from jaxret.errors import UserError
@@ -142,7 +143,7 @@ def _converted(
     axes = layout.axes_to_ours(path, len(wanted))
     theirs = layout.their_shape(path, wanted)
     try:
-        array = _to_numpy(value)
+        array = to_numpy(value)
     except (TypeError, ValueError):
         report.invalid.append((name, f"is a {type(value).__name__}, not an array of numbers"))
         return None
@@ -163,10 +164,3 @@ def _put(tree: dict[str, Any], path: str, array: Any) -> None:
     for parent in parents:
         tree = tree.setdefault(parent, {})
     tree[leaf] = array
-
-
-def _to_numpy(value: Any) -> np.ndarray:
-    """A host array in float32 of a NumPy array or a PyTorch tensor on any device."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().float().numpy()
-    return np.asarray(value, dtype=np.float32)

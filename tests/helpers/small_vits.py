@@ -7,6 +7,25 @@ from twins import packages
 from jaxret.convert import from_state_dict
 from jaxret.models import get
 
+# A row of every kind.
+FAMILIES = (
+    "dino-vits16",
+    "dinov2-small",
+    "dinov2-small-reg",
+    "dinov2-giant-reg",
+    "dinov3-small",
+    "dinov3-smallplus",
+    "dinov3-7b",
+    "mocov3-vits",
+    "mae-huge",
+    "clip-b16",
+    "clip-l14-laion",
+    "siglip-base-224",
+    "siglip2-so400m14-384",
+    "pe-core-large",
+    "vit-b16",
+)
+
 
 def small(name, **arguments):
     """A row's network with two narrow blocks: the same code at a size that compiles in a second."""

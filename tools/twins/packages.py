@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from jaxret.models import ModelSpec
 from twins import torchvision_module
 from twins.building import pixels_to_torch
+from twins.vit import randomize
+
+__all__ = ["of_timm", "of_transformers", "outputs_of", "randomize"]
 
 _GELU = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "quick_gelu": "quick_gelu"}
 _MODELS = (
@@ -27,7 +30,6 @@ _MODELS = (
     "SiglipVisionModel",
     "ViTModel",
 )
-_MARGIN = 0.5  # half the spread of random vectors
 
 
 @cache
@@ -159,24 +161,6 @@ def _arguments(spec: ModelSpec) -> dict[str, Any]:
     names = module.__dataclass_fields__
     arguments = {name: getattr(module, name) for name in names if name not in ("parent", "name")}
     return {**arguments, "hidden": arguments["hidden"] or 4 * arguments["width"]}
-
-
-@torch.no_grad()
-def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Kernels that keep the scale of their input, norms around 1, all else around 0."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, array in module.named_parameters():
-        vector = any(word in name for word in ("token", "pos", "probe", "latent", "class_emb"))
-        if array.ndim > 1 and not vector:
-            inputs = array[0].numel()
-            array.normal_(0, inputs**-0.5, generator=generator)
-            continue
-        array.copy_(torch.rand(array.shape, generator=generator) - _MARGIN)
-        if name.endswith(("weight", "gamma", "lambda1", "gamma_1", "gamma_2")) and not vector:
-            array.add_(1)
-        elif name == "head.bias":  # of a projection in timm, always zero
-            array.zero_()
-    return module
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxret.convert.layouts.dino import TABLE as TIMM_TABLE
 from jaxret.convert.layouts.dino import TIMM, packed
-from jaxret.convert.layouts.layout import Layout
+from jaxret.convert.layouts.layout import Layout, to_numpy
 from jaxret.convert.layouts.name_table import NameTable, Ours, join
 from jaxret.errors import UserError
 from jaxret.models.spec import ModelSpec
@@ -80,7 +80,7 @@ PE_TOWER = replace(PE, name="pe tower", dropped=(), prefixes=("", "module."))
 def _arrange_timm(arrays: Mapping[str, Any], prefix: str, spec: ModelSpec) -> dict[str, Any]:
     """Split; the projection has a bias that is always zero."""
     name = f"{prefix}head.bias"
-    if name in arrays and np.any(np.asarray(arrays[name])):
+    if name in arrays and np.any(to_numpy(arrays[name])):
         raise UserError(f"{name} is not zero: the projection of {spec.name} has no bias.")
     return TIMM_TABLE.split(arrays, prefix, spec)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxret.convert.layouts.layout import Layout
+from jaxret.convert.layouts.layout import Layout, to_numpy
 from jaxret.convert.layouts.name_table import NameTable, join
 from jaxret.models.spec import ModelSpec
 
@@ -73,7 +73,7 @@ def arrange(arrays: Mapping[str, Any], prefix: str, spec: ModelSpec) -> dict[str
     parts = TABLE.split(arrays, prefix, spec)
     table = f"{prefix}pos_embed"
     if f"{prefix}reg_token" in parts and table in parts:
-        positions = np.asarray(parts.pop(table))
+        positions = to_numpy(parts.pop(table))
         parts[f"{table}, cls 0"] = np.pad(positions, ((0, 0), (1, 0), (0, 0)))
     return parts
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxret.convert.layouts.dino import DINO, packed
-from jaxret.convert.layouts.layout import Layout
+from jaxret.convert.layouts.layout import Layout, to_numpy
 from jaxret.convert.layouts.name_table import NameTable, Ours, join
 from jaxret.errors import UserError
 from jaxret.models.networks.positions import dinov3_periods
@@ -47,12 +47,12 @@ def _arrange(arrays: Mapping[str, Any], prefix: str, spec: ModelSpec) -> dict[st
     """Split, once the masks and the periods are found to be what the network computes with."""
     for name, array in arrays.items():
         if name.endswith(_MASK):
-            _check_mask(name, np.asarray(array, np.float32))
+            _check_mask(name, to_numpy(array))
         elif name.endswith(_PERIODS):
-            _check_periods(np.asarray(array, np.float64), spec)
+            _check_periods(to_numpy(array), spec)
     parts = _TABLE.split(arrays, prefix, spec)
     for name in [name for name in parts if name.endswith(f"{_BIAS}[1]")]:
-        if f"{name[:-3]}_mask" not in parts and np.any(np.asarray(parts[name])):
+        if f"{name[:-3]}_mask" not in parts and np.any(to_numpy(parts[name])):
             raise UserError(f"{name[:-3]} has biases of the keys and no mask that takes them away.")
     return parts
 

@@ -106,3 +106,10 @@ class Layout:
         axes = self.axes_to_ours(path, len(ours))
         shape = tuple(ours[axes.index(axis)] for axis in range(len(axes)))
         return shape[len(shape) - self.axes.get(path, len(shape)) :]
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """A host array in float32 of a NumPy array or a PyTorch tensor on any device."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().float().numpy()
+    return np.asarray(value, dtype=np.float32)

@@ -202,10 +202,16 @@ class ViT(nn.Module):
         """[1, before + grid^2, C]; what is no outcome of learning is not learnt further."""
         if self.positions == "learned":
             return self._learned("pos_embed", (1, before + self.grid**2, self.width))
-        fixed = sincos_table(self.grid, self.width, self.positions == "sincos-rows")
-        fixed = np.pad(fixed, ((before, 0), (0, 0)))[None]
-        table: jax.Array = self.param("pos_embed", lambda key: jnp.asarray(fixed))
+        table: jax.Array = self.param("pos_embed", lambda key: jnp.asarray(self.fixed_positions()))
         return lax.stop_gradient(table)
+
+    def fixed_positions(self) -> np.ndarray | None:
+        """The table [1, 0 or 1 + grid^2, C] of sines and cosines; None where it is learnt."""
+        if not self.positions.startswith("sincos"):
+            return None
+        before = int(self.cls and self.cls_position)
+        table = sincos_table(self.grid, self.width, self.positions == "sincos-rows")
+        return np.pad(table, ((before, 0), (0, 0)))[None]
 
     def _interpolation(self) -> Interpolation:
         names = {"original": self.resize_original, "hf": self.resize_hf}

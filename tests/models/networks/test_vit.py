@@ -4,30 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_vits import pair
+from small_vits import FAMILIES, pair
 from twins import packages
 
 from jaxret.convert import from_state_dict, to_state_dict
-
-# Their code has three conventions for positions at other sizes; each is held against its package.
-FAMILIES = (
-    "dino-vits16",
-    "dinov2-small",
-    "dinov2-small-reg",
-    "dinov2-giant-reg",
-    "dinov3-small",
-    "dinov3-smallplus",
-    "dinov3-7b",
-    "mocov3-vits",
-    "mae-huge",
-    "clip-b16",
-    "clip-l14-laion",
-    "siglip-base-224",
-    "siglip2-so400m14-384",
-    "pe-core-large",
-    "vit-b16",
-)
-
 
 # Each variant of the code once; the others run with the slow tests.
 FAST = {
