@@ -11,9 +11,11 @@ from small_vits import FAMILIES, small
 from twins import packages
 from verification.files import fill, random_twin, write_published
 
-from jaxret.convert import from_state_dict, to_state_dict
+from jaxret.convert import from_state_dict, port, to_state_dict
 from jaxret.convert.files import convert_file
 from jaxret.convert.reading import read_checkpoint
+from jaxret.models import get, names
+from jaxret.models.encoder import named_arrays, template
 from jaxret.models.weights.loading import load_folder
 
 FAST = ("dinov2-small", "dinov3-smallplus", "siglip-base-224", "pe-core-large")
@@ -46,6 +48,17 @@ def test_the_authors_file_fills_the_twin(name, tmp_path):
     theirs = other.state_dict()
     for key, value in twin.state_dict().items():
         np.testing.assert_array_equal(theirs[key], value, err_msg=key)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in names() if get(n).architecture == "vit"])
+def test_every_row_takes_its_published_names(name):
+    spec = small(name)
+    published = twins.published_state(spec, random_twin(spec, 4))
+    encoder, report = port(spec, published)
+    assert sorted(report.used.values()) == [path for path, _ in named_arrays(template(spec))]
+    assert not set(report.used) & set(report.dropped)
+    assert from_state_dict(spec, to_state_dict(encoder)).digest() == encoder.digest()
 
 
 @pytest.mark.parametrize("name", ["dinov2-giant-reg", "dinov3-small", "clip-b16"])
