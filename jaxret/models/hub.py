@@ -12,6 +12,7 @@ from typing import Any
 from jaxret.errors import UserError
 from jaxret.models.hub_configs import row_of
 from jaxret.models.spec import HUB, ModelSpec
+from jaxret.models.weights import locations
 
 FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
 
@@ -21,6 +22,12 @@ _ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 def is_hub(name: str) -> bool:
     """Whether `name` asks for a model of the hub."""
     return name.startswith(HUB)
+
+
+def is_snapshot(place: str | Path) -> bool:
+    """Whether a folder is a model of the hub, and not one of converted weights."""
+    folder = Path(place).expanduser()
+    return (folder / "config.json").is_file() and not (folder / locations.PROVENANCE).is_file()
 
 
 def row(name: str) -> ModelSpec:

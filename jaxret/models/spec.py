@@ -104,6 +104,13 @@ class ModelSpec:
             "folded": self.folded,
         }
 
+    def conventions(self) -> dict[str, Argument]:
+        """How a Vision Transformer treats images of other sizes; nothing for other networks."""
+        if self.architecture != "vit":
+            return {}
+        given = dict(self.arguments)
+        return {name: given.get(name, values[0]) for name, values in CONVENTIONS.items()}
+
     def with_conventions(self, **changes: Argument) -> "ModelSpec":
         """The same row with other CONVENTIONS; of no meaning but to a Vision Transformer.
 

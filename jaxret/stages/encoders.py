@@ -9,8 +9,8 @@ from typing import Any
 from jaxret import checkpoint_flag, models
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
-from jaxret.models.hub import is_hub
-from jaxret.models.spec import ModelSpec
+from jaxret.models.hub import is_hub, is_snapshot
+from jaxret.models.spec import HUB, ModelSpec
 from jaxret.models.weights import loading, locations
 from jaxret.models.weights.folders import FolderEncoder
 from jaxret.settings import Settings
@@ -69,7 +69,7 @@ class Encoders:
 
     def _identify(self, name: str, settings: Settings) -> Identity:
         place = settings.checkpoints.get(name)
-        if place is not None and checkpoint_flag.is_folder(place):
+        if place is not None and checkpoint_flag.is_folder(place) and not is_snapshot(place):
             found = FolderEncoder.find(place)
             stated = found.provenance
             origin = Origin(place, stated.model, stated.source, stated.source_sha256)
@@ -81,7 +81,8 @@ class Encoders:
             if folder is not None:
                 return Identity(name, spec, loading.read_provenance(folder).digest)
         encoder = self.load(name, settings)  # or the error that says how to get it
-        origin_of_file = Origin(place, settings.arch, Path(place).name) if place else None
+        network = "a model of the hub" if place and is_snapshot(place) else settings.arch
+        origin_of_file = Origin(place, network, Path(place).name) if place else None
         return Identity(name, encoder.spec, encoder.digest(), origin_of_file)
 
     def load(self, name: str, settings: Settings) -> Encoder:
@@ -111,6 +112,8 @@ def _key(name: str, settings: Settings) -> tuple[Any, ...]:
 
 def _load(name: str, settings: Settings) -> Encoder:
     place = settings.checkpoints.get(name)
+    if place is not None and is_snapshot(place):
+        return models.load(f"{HUB}{place}")
     if place is not None and checkpoint_flag.is_folder(place):
         return FolderEncoder.find(place).load()
     if place is not None:
@@ -173,7 +176,7 @@ def model_row(identity: Identity, settings: Settings) -> dict[str, Any]:
         source = spec.sources[0] if spec.sources and settings.weights == "converted" else None
         row |= {"weights": settings.weights, "source": source.url if source else ""}
         row |= {"sha256": source.sha256 if source else "", "licence": spec.licence}
-    return {**row, "digest": identity.digest}
+    return {**row, **spec.conventions(), "digest": identity.digest}
 
 
 def origin_note(identity: Identity) -> str:

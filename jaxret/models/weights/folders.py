@@ -73,7 +73,7 @@ def _row_of(provenance: Provenance, folder: Path) -> ModelSpec:
     own = {key: value for key, value in provenance.arguments.items() if key in CONVENTIONS}
     spec = spec.with_conventions(**own)
     stated = provenance.architecture, dict(provenance.arguments)
-    if stated != (spec.architecture, dict(spec.arguments)):
+    if stated != (spec.architecture, {**dict(spec.arguments), **spec.conventions()}):
         raise UserError(
             f"The weights in {folder} are of {stated[0]} with {stated[1]}, and the row "
             f"{spec.name} is {spec.architecture} with {dict(spec.arguments)}."

@@ -76,7 +76,7 @@ def _provenance(encoder: Encoder, folder: Path, source: str, source_sha256: str)
         digest=encoder.digest(),
         parameters=count_parameters(encoder.variables["params"]),
         architecture=spec.architecture,
-        arguments=dict(spec.arguments),
+        arguments={**dict(spec.arguments), **spec.conventions()},
         whitening=digest_of(encoder.whitening) if encoder.whitening is not None else "",
         files=files_digest(folder),
     )
