@@ -43,9 +43,9 @@ class Settings(Options):
     checkpoint: str | None = option(
         None,
         "An encoder of your own: a PyTorch file (read as --arch), a folder of converted weights, "
-        "a snapshot of a model of the hub, or the workdir of a training; --model then only names it. With names, "
-        "mine=WORKDIR,other=FILE, it may be several, and --model uses the names like any other: "
-        "mine,resnet50+mine.",
+        "a snapshot of a model of the hub, or the workdir of a training; --model then only names "
+        "it. With names, mine=WORKDIR,other=FILE, it may be several, and --model uses the names "
+        "like any other: mine,resnet50+mine.",
     )
     arch: str = option(
         "resnet50",

@@ -19,7 +19,7 @@ from twins import torchvision_module
 from twins.building import pixels_to_torch
 from twins.vit import randomize
 
-__all__ = ["of_timm", "of_transformers", "outputs_of", "randomize"]
+__all__ = ["Tokens", "of_timm", "of_transformers", "outputs_of", "randomize"]
 
 _GELU = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "quick_gelu": "quick_gelu"}
 _MODELS = (
@@ -184,6 +184,22 @@ def outputs_of(module: nn.Module, spec: ModelSpec, images: np.ndarray) -> dict[s
         assert pooled is not None
         outputs["pooled"] = pooled
     return {name: value.numpy() for name, value in outputs.items()}
+
+
+class Tokens(nn.Module):
+    """Either package's module as a twin: images [B, 3, H, W] -> {"norm": map [B, C, h, w]}."""
+
+    def __init__(self, module: nn.Module, spec: ModelSpec) -> None:
+        super().__init__()
+        self.module, self.patch = module, _arguments(spec)["patch"]
+        timm = type(module).__module__.startswith("timm")
+        self.run = _run_timm if timm else _run_transformers
+
+    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+        tokens, _ = self.run(self.module, pixels)
+        rows, columns = (side // self.patch for side in pixels.shape[2:])
+        patches = tokens[:, -rows * columns :]
+        return {"norm": patches.transpose(1, 2).unflatten(2, (rows, columns))}
 
 
 def _run_timm(module: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:

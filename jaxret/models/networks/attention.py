@@ -93,20 +93,65 @@ class Attention(nn.Module):
 def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     """softmax(q k / sqrt(D)) v with the softmax in float32: q [B, T, H, D], k and v [B, N, H, D].
 
-    In half precision on an NVIDIA GPU by cuDNN's fused kernel, which keeps no [T, N] table.
+    In half precision on an NVIDIA GPU by cuDNN's fused kernel, which keeps no table of [T, N]
+    weights; on a CPU piece by piece, so that the table stays in the caches (a quarter of the time
+    of `dot_product_attention` at 1370 tokens, level with PyTorch's fused one).
     """
+    accelerated = {"cuda": _fused} if _has_fused_kernel(q) else {}
+    out: jax.Array = lax.platform_dependent(q, k, v, cpu=_in_pieces, default=_plain, **accelerated)
+    return out
 
-    def plain(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-        # The function takes no precision: float32 would be multiplied in fewer bits on GPU and TPU.
-        with jax.default_matmul_precision("highest" if q.dtype == jnp.float32 else "default"):
-            return jax.nn.dot_product_attention(q, k, v)
 
-    def fused(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-        return jax.nn.dot_product_attention(q, k, v, implementation="cudnn")
+def _plain(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    # The function takes no precision: float32 would be multiplied in fewer bits on GPU and TPU.
+    with jax.default_matmul_precision("highest" if q.dtype == jnp.float32 else "default"):
+        return jax.nn.dot_product_attention(q, k, v)
 
-    if _has_fused_kernel(q):
-        return lax.platform_dependent(q, k, v, cuda=fused, default=plain)
-    return plain(q, k, v)
+
+def _fused(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    return jax.nn.dot_product_attention(q, k, v, implementation="cudnn")
+
+
+_PIECE = 2**21  # bytes of a table of weights; a share of a core's cache
+
+
+def _in_pieces(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    """One head of one image after the other, and of it some of the queries at a time."""
+    batch, queries, heads, channels = q.shape
+    pieces = max(1, -(-queries * k.shape[1] * 4 // _PIECE))
+    size = -(-queries // pieces)
+
+    def by_head(x: jax.Array) -> jax.Array:
+        return x.transpose(0, 2, 1, 3).reshape(batch * heads, x.shape[1], channels)
+
+    def one_head(head: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        q, k, v = head
+        return lax.map(lambda some: _softmax_product(some, k, v), q)
+
+    padded = jnp.pad(by_head(q), ((0, 0), (0, pieces * size - queries), (0, 0)))
+    split = padded.reshape(-1, pieces, size, channels)
+    mixed = lax.map(one_head, (split, by_head(k), by_head(v)))
+    mixed = mixed.reshape(batch, heads, -1, channels)[:, :, :queries]
+    return mixed.transpose(0, 2, 1, 3)
+
+
+def _softmax_product(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    """Of one head: [T, D], [N, D], [N, D] -> [T, D]."""
+    wide, precision = jnp.promote_types(q.dtype, jnp.float32), precision_of(q.dtype)
+    products = lax.dot_general(
+        q, k, (((1,), (1,)), ((), ())), precision=precision, preferred_element_type=wide
+    )
+    scaled = products * (q.shape[-1] ** -0.5)
+    weights = jnp.exp(scaled - lax.stop_gradient(scaled.max(axis=1, keepdims=True)))
+    total = weights.sum(axis=1, keepdims=True)
+    mixed = lax.dot_general(
+        weights.astype(v.dtype),
+        v,
+        (((1,), (0,)), ((), ())),
+        precision=precision,
+        preferred_element_type=wide,
+    )
+    return (mixed / total).astype(v.dtype)
 
 
 def _has_fused_kernel(q: jax.Array) -> bool:
