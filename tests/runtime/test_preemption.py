@@ -26,7 +26,7 @@ app.run(main)
 
 BUSY = """
 import jax
-from jaxret import preemption
+from jaxret.runtime import preemption
 preemption.end_on_sigterm(grace=1.0)
 endless = jax.jit(lambda x: jax.lax.fori_loop(0, 10**9, lambda _, x: x + x @ x, x))
 print("busy", flush=True)
@@ -74,7 +74,7 @@ def test_a_run_inside_a_compiled_function_ends_all_the_same():
 
 SAVING = """
 import signal, time
-from jaxret import preemption
+from jaxret.runtime import preemption
 preemption.end_on_sigterm(grace=0.2)
 ours = signal.signal(signal.SIGTERM, lambda *_: print("saving", flush=True))
 print("busy", flush=True)
@@ -95,7 +95,7 @@ def test_a_stage_that_saves_first_is_left_to_it():
 
 DESTROYED = """
 import os, signal, time
-from jaxret import preemption
+from jaxret.runtime import preemption
 
 class Bar:
     def __del__(self):
@@ -121,7 +121,7 @@ def test_a_signal_while_an_object_is_destroyed_is_raised_after_it_and_once():
 
 
 UNRAISABLE = """
-from jaxret import preemption
+from jaxret.runtime import preemption
 
 class Bar:
     def __del__(self):
