@@ -58,7 +58,7 @@ class Settings(Options):
         "Arithmetic of the encoder; R-MAC is float32 in any case.",
         ("float32", "bfloat16"),
     )
-    seed: int = option(0, "Seed of --weights=random.")
+    seed: int = option(0, "Seed of the random weights.")
 
     image_size: int | None = option(
         None,
