@@ -33,7 +33,9 @@ def _rankings(values: flags.FlagValues, mode: str) -> list[str] | None:
     """Those that will run; None where a suite brings its own."""
     if mode == SUITE and not values["ranking"].present:
         return None
-    return values["ranking"].value[: 1 if mode == SEARCH else None]
+    rankings: list[str] | None = values["ranking"].value
+    assert rankings is not None  # it has a default
+    return rankings[:1] if mode == SEARCH else rankings
 
 
 def _ranked_with(step: str) -> Need:
@@ -71,7 +73,7 @@ def _whitened(values: flags.FlagValues, mode: str) -> bool:
 def _benchmark_asked(values: flags.FlagValues, mode: str) -> bool:
     from jaxret.data.benchmarks.registry import BENCHMARKS  # late: --help must be fast
 
-    names = [*values["dataset"].value, values["whiten_on"].value]
+    names: list[str | None] = [*(values["dataset"].value or ()), values["whiten_on"].value]
     return mode == SUITE or any(name in BENCHMARKS for name in names)
 
 

@@ -2,21 +2,21 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from PIL import Image
 
 from jaxret.data.dataset import Dataset, FileSplit, printable
 from jaxret.data.ground_truth.checks import check_boxes_inside
 from jaxret.data.ground_truth.files import read_gnd_json
+from jaxret.data.images.opening import peek
+from jaxret.data.photographs import (
+    EXTENSIONS,
+    GROUND_TRUTH_FILE,
+    find_photographs,
+    list_photographs,
+)
 from jaxret.errors import UserError
 
-GROUND_TRUTH_FILE = "gnd.json"
-EXTENSIONS = (
-    ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm",
-    ".jp2", ".avif",
-)  # fmt: skip
 EXAMPLE = (
     '{"imlist": ["tower/1.jpg", "tower/2.jpg", "bridge/1.jpg"], "qimlist": ["tower/3.jpg"], '
     '"gnd": [{"bbx": [40, 25, 610, 480], "easy": [0], "hard": [1], "junk": []}]}'
@@ -45,38 +45,19 @@ def load_folder(folder: Path, require_ground_truth: bool = True) -> Dataset:
             f"this, with paths below the folder, boxes x1, y1, x2, y2 and positions in imlist "
             f"counted from 0: {EXAMPLE}"
         )
-    files = tuple(find_photographs(folder))
-    if not files:
-        raise UserError(f"{str(folder)!r} holds no photographs ({', '.join(EXTENSIONS)}).")
+    listing = list_photographs(folder)
+    if not listing.files:
+        nothing = f"{str(folder)!r} holds no photographs ({', '.join(EXTENSIONS)})."
+        raise UserError(f"{nothing} {listing.note()}".strip())
     return Dataset(
         folder.resolve().name,
         "folder",
-        FileSplit(folder, files),
+        FileSplit(folder, listing.files),
         FileSplit(folder),
         on_bad_image="skip",
+        notes=tuple(filter(None, [listing.note()])),
+        left_out=listing.left_out,
     )
-
-
-def find_photographs(folder: Path) -> Iterator[str]:
-    """Paths below `folder` of all files with a picture's extension, in order of their names.
-
-    Links are followed, each folder entered once; hidden files and folders are passed over.
-    """
-    entered: set[tuple[int, int]] = set()
-    found: list[str] = []
-    for place, folders, files in os.walk(folder, followlinks=True):
-        status = os.stat(place)
-        if (status.st_dev, status.st_ino) in entered:
-            folders.clear()
-            continue
-        entered.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in sorted(folders) if not name.startswith(".")]
-        found += [
-            os.path.relpath(os.path.join(place, name), folder)
-            for name in files
-            if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
-        ]
-    return iter(sorted(found))
 
 
 def _with_ground_truth(folder: Path) -> Dataset:
@@ -84,7 +65,7 @@ def _with_ground_truth(folder: Path) -> Dataset:
     database = FileSplit(folder, _present(folder, truth.imlist, "imlist"))
     queries = FileSplit(folder, _present(folder, truth.qimlist, "qimlist"), tuple(truth.boxes))
     # an unreadable query has no size: the loader fails or skips, as asked
-    sizes = [box and stored_size(queries.path(i)) for i, box in enumerate(truth.boxes)]
+    sizes = [box and _stored_size(queries.path(i)) for i, box in enumerate(truth.boxes)]
     check_boxes_inside(truth.qimlist, truth.boxes, sizes, str(folder / GROUND_TRUTH_FILE))
     return Dataset(
         folder.resolve().name,
@@ -122,10 +103,9 @@ def _file_of(folder: Path, name: str) -> str | None:
     return None
 
 
-def stored_size(path: Path) -> tuple[int, int] | None:
+def _stored_size(path: Path) -> tuple[int, int] | None:
     """Width and height from the file's header; None if it has none that can be read."""
     try:
-        with Image.open(path) as image:
-            return image.size
+        return peek(path.read_bytes())[1]
     except Exception:  # any decoder's any error: the photograph is unreadable
         return None

@@ -28,7 +28,7 @@ def query_split(path: str | Path, box: Box | None = None) -> FileSplit:
     orientation, size = orientation_and_size(encoded, str(path))
     if box is None:
         return split
-    shown = _turned(size, orientation)
+    shown = turned(size, orientation)
     check_box(box, shown, split.names[0])
     return FileSplit(path.parent, (path.name,), (stored_box(box, shown, orientation),))
 
@@ -67,6 +67,12 @@ def stored_box(box: Box, shown: tuple[int, int], orientation: int) -> Box:
     return xs[0], ys[0], xs[1], ys[1]
 
 
-def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+def upright_box(box: Box, stored: tuple[int, int], orientation: int) -> Box:
+    """The inverse of `stored_box`: a box in the stored picture of size `stored`, turned upright."""
+    back = {6: 8, 8: 6}.get(orientation, orientation)  # the quarter turns undo each other
+    return stored_box(box, stored, back)
+
+
+def turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """The size of the upright picture: 5 to 8 are a quarter turn."""
     return (size[1], size[0]) if orientation in (5, 6, 7, 8) else size

@@ -33,7 +33,8 @@ class Results:
       models: one dict a model: name, parameters, source, sha256, licence, digest; one that is no
         row of the registry has its checkpoint and network besides.
       datasets: one dict a dataset: name, version, database and queries (counts), skipped (names of
-        photographs that could not be read), notes, and optionally query_names.
+        photographs that could not be read), left_out (what lies beside the photographs, and why it
+        is none), notes, and optionally query_names.
       figures: see the module's text.
       gaps: what was not run: any of model, dataset, dim, ranking, protocol, and reason. A gap
         covers every cell that agrees with it; the model of a gap may be one member of an ensemble.

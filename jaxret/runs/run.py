@@ -187,6 +187,7 @@ def dataset_row(found: Evaluation) -> dict[str, Any]:
         "queries": len(dataset.queries),
         "query_names": list(dataset.queries.names),
         "skipped": [name for name, _ in found.skipped],
+        "left_out": [f"{name}: {reason}" for name, reason in dataset.left_out],
         "notes": list(dataset.notes),
     }
 

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from jaxret.data.dataset import Box, Dataset, Split, without
+from jaxret.data.photographs import LEFT_OUT
 from jaxret.data.query import query_split
 from jaxret.descriptors.shards import Descriptors
 from jaxret.pipeline import Evaluation, ranking_settings
@@ -138,7 +139,7 @@ def _whitened(
 def _searched(dataset: Dataset, asked: Split, described: Descriptors) -> Dataset:
     """The dataset as searched: its readable photographs, this query, no ground truth."""
     unread = np.setdiff1d(np.arange(len(dataset.database)), described.indices)
-    notes = tuple(note for note in dataset.notes if note.startswith(INCOMPLETE))
+    notes = tuple(note for note in dataset.notes if note.startswith((INCOMPLETE, LEFT_OUT)))
     plain = replace(dataset, queries=asked, ground_truth=None, protocols=(), notes=notes)
     return without(plain, unread, ())
 

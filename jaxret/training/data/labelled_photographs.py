@@ -20,8 +20,8 @@ from scipy.sparse.csgraph import connected_components
 from jaxret.data.dataset import Box, Dataset, Split, Subset, without
 from jaxret.data.demo.build import EASY
 from jaxret.data.demo.rephotograph import rephotograph
-from jaxret.data.folder import EXTENSIONS, GROUND_TRUTH_FILE
 from jaxret.data.images.decode import BadImage, decode
+from jaxret.data.photographs import EXTENSIONS, GROUND_TRUTH_FILE
 from jaxret.data.splits import JoinedSplit
 from jaxret.errors import UserError
 from jaxret.runtime.artifacts import atomic_write, digest, write_json
