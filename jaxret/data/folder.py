@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from jaxret.data.dataset import Dataset, FileSplit, printable
 from jaxret.data.ground_truth.checks import check_boxes_inside
 from jaxret.data.ground_truth.files import read_gnd_json
 from jaxret.data.images.opening import peek
+from jaxret.data.loose_names import LooseNames
 from jaxret.data.photographs import (
     EXTENSIONS,
     GROUND_TRUTH_FILE,
@@ -62,8 +64,9 @@ def load_folder(folder: Path, require_ground_truth: bool = True) -> Dataset:
 
 def _with_ground_truth(folder: Path) -> Dataset:
     truth = read_gnd_json(folder / GROUND_TRUTH_FILE)
-    database = FileSplit(folder, _present(folder, truth.imlist, "imlist"))
-    queries = FileSplit(folder, _present(folder, truth.qimlist, "qimlist"), tuple(truth.boxes))
+    names = _Names(folder)
+    database = FileSplit(folder, names.files(truth.imlist, "imlist"))
+    queries = FileSplit(folder, names.files(truth.qimlist, "qimlist"), tuple(truth.boxes))
     # an unreadable query has no size: the loader fails or skips, as asked
     sizes = [box and _stored_size(queries.path(i)) for i, box in enumerate(truth.boxes)]
     check_boxes_inside(truth.qimlist, truth.boxes, sizes, str(folder / GROUND_TRUTH_FILE))
@@ -75,24 +78,46 @@ def _with_ground_truth(folder: Path) -> Dataset:
         truth.gnd,
         truth.protocols,
         on_bad_image="skip",
+        notes=tuple(filter(None, [names.loose.note(GROUND_TRUTH_FILE)])),
     )
 
 
-def _present(folder: Path, names: Sequence[str], key: str) -> tuple[str, ...]:
-    """The file of each name: the name itself, or with the extension that the lists leave out."""
-    files = [_file_of(folder, name) for name in names]
-    missing = [name for name, file in zip(names, files, strict=True) if file is None]
-    if missing:
+class _Names:
+    """The files of the names in a gnd.json."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.loose = LooseNames(lambda: find_photographs(folder))
+
+    def files(self, names: Sequence[str], key: str) -> tuple[str, ...]:
+        """The file of each name: its own, with the ending that lists leave out, or loosely its.
+
+        Raises:
+            UserError: names without a file, or two names of a database for one file.
+        """
+        exact = [_file_of(self._folder, name) for name in names]
+        files = [own or self.loose.find(name) for name, own in zip(names, exact, strict=True)]
+        if key == "imlist":  # each photograph has one place there
+            times = Counter(files)
+            files = [
+                own or (file if times[file] == 1 else None)
+                for own, file in zip(exact, files, strict=True)
+            ]
+        missing = [name for name, file in zip(names, files, strict=True) if file is None]
+        if missing:
+            raise self._not_there(missing, len(names), key)
+        return tuple(file for file in files if file is not None)
+
+    def _not_there(self, missing: Sequence[str], count: int, key: str) -> UserError:
         first = ", ".join(repr(printable(name)) for name in missing[:3])
-        near = difflib.get_close_matches(missing[0], list(find_photographs(folder)), n=1)
-        raise UserError(
-            f"{len(missing)} of the {len(names)} photographs in {key} of "
-            f"{str(folder / GROUND_TRUTH_FILE)!r} are not there: {first}"
+        near = difflib.get_close_matches(missing[0], list(find_photographs(self._folder)), n=1)
+        return UserError(
+            f"{len(missing)} of the {count} photographs in {key} of "
+            f"{str(self._folder / GROUND_TRUTH_FILE)!r} are not there: {first}"
             f"{', ...' if len(missing) > 3 else ''}. "
             + (f"Nearest to the first: {printable(near[0])!r}. " if near else "")
             + "Names are paths below the folder that holds the file."
         )
-    return tuple(file for file in files if file is not None)
 
 
 def _file_of(folder: Path, name: str) -> str | None:
