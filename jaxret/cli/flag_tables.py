@@ -181,7 +181,15 @@ MAIN = Table(
                 Row("block_size", _ALL),
             ),
         ),
-        Group("Output", (Row("workdir", _ALL), Row("debug", _ALL))),
+        Group(
+            "Output",
+            (
+                Row("workdir", _ALL),
+                Row("save_ranks", _ALL),
+                Row("save_descriptors", _PHOTOGRAPHS),
+                Row("debug", _ALL),
+            ),
+        ),
         Group(
             "Several hosts",
             (

@@ -133,6 +133,8 @@ def _whitened(
     if settings.pca_dim == TRUE_DIM:
         return queries, database, ()
     learnt, notes = whitening(database, features, settings, context)
+    if learnt is None:
+        return queries, database, notes
     return np.asarray(learnt(queries)), np.asarray(learnt(database)), notes
 
 
