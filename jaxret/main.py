@@ -37,9 +37,12 @@ flags.DEFINE_string(
 )
 flags.DEFINE_list("box", None, "Part of --query that is asked for: x1,y1,x2,y2 in its pixels.")
 flags.DEFINE_string(
-    "features", None, "Descriptors of your own, .npy [N, D], instead of a model and photographs."
+    "features",
+    None,
+    "Descriptors of your own, [N, D], instead of a model and photographs: .npy, .npz, .pt, .mat, "
+    ".h5 or .csv (FILE#NAME chooses one of several arrays), or a folder of --save_descriptors.",
 )
-flags.DEFINE_string("query_features", None, "Those of the queries, .npy [Q, D].")
+flags.DEFINE_string("query_features", None, "Those of the queries, [Q, D], likewise.")
 flags.DEFINE_string("ground_truth", None, "Which rows answer which query: .pkl, .mat or .json.")
 command.define_common_flags()
 command.define_flags(Settings, _SWEPT)
@@ -99,10 +102,10 @@ def _run(values: flags.FlagValues) -> None:
     from jaxret.cli import terminal  # late: it imports JAX, and --help must be fast
 
     flag = functools.partial(_value, values)
-    given = [flag(name) for name in ("features", "query_features", "ground_truth")]
-    if any(given):
-        if not all(given):
-            raise UserError("--features, --query_features and --ground_truth go together.")
+    if any(flag(name) for name in ("features", "query_features")):
+        if not flag("features"):
+            raise UserError("--query_features goes with --features: give both.")
+        given = flag("features"), flag("query_features"), flag("ground_truth")
         terminal.evaluate_given(given, every)
     elif flag("query"):
         box = flag("box") and tuple(_number(text, "box") for text in flag("box"))

@@ -36,18 +36,17 @@ def file_names(every: Sequence[Settings]) -> list[str]:
 
     No two evaluations of a run have the same.
     """
-    names = [f"{one.label}-{one.dataset}" for one in every]
-    times = Counter(map(_safe, names))
-    names = [
-        f"{name}-{one.pca_dim or 'default'}" if times[_safe(name)] > 1 else name
+    names = [file_name(one.label, one.dataset) for one in every]
+    times = Counter(names)
+    return [
+        f"{name}-{one.pca_dim or 'default'}" if times[name] > 1 else name
         for name, one in zip(names, every, strict=True)
     ]
-    return [_safe(name) for name in names]
 
 
-def _safe(name: str) -> str:
-    """A file name on every system: letters of all scripts, digits, and . _ + -"""
-    return re.sub(r"[^\w.+-]+", "_", name).strip("_.") or "model"
+def file_name(model: str, dataset: str) -> str:
+    """MODEL-DATASET as a file name on every system: letters, digits, and . _ + -"""
+    return "-".join(re.sub(r"[^\w.+-]+", "_", name).strip("_.") for name in (model, dataset))
 
 
 def save_ranks(found: Evaluation, name: str, workdir: Path) -> None:
