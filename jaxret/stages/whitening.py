@@ -136,7 +136,8 @@ def _different(database: np.ndarray) -> int:
     """How many photographs of a small database differ: copies teach a whitening nothing."""
     enough = defaults.PCA_PHOTOGRAPHS_PER_DIM * defaults.PCA_DIM
     rows = len(database)
-    return rows if rows >= enough else len(np.unique(database, axis=0))
+    # rounded: one photograph's descriptors may differ in their last bits from batch to batch
+    return rows if rows >= enough else len(np.unique(database.round(5), axis=0))
 
 
 def pca_dim(
