@@ -62,7 +62,7 @@ class PCAWhitening:
         variance, components = solve(rows, mean, dim)
         if not variance[0] > 0:
             raise UserError(
-                "All descriptors are equal: there is no variance to whiten; --pca_dim=true does not."
+                "All descriptors are equal: there is nothing to whiten (--pca_dim=true does not)."
             )
         return cls(mean, _with_fixed_signs(components), variance, power)
 

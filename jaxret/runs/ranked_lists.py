@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxret import data
 from jaxret.data.dataset import Dataset
 from jaxret.defaults import RANKINGS
 from jaxret.descriptors.saving import write_array
@@ -36,12 +37,22 @@ def file_names(every: Sequence[Settings]) -> list[str]:
 
     No two evaluations of a run have the same.
     """
-    names = [file_name(one.label, one.dataset) for one in every]
+    names = [file_name(one.label, _called(one.dataset)) for one in every]
     times = Counter(names)
-    return [
+    names = [
         f"{name}-{one.pca_dim or 'default'}" if times[name] > 1 else name
         for name, one in zip(names, every, strict=True)
     ]
+    seen: Counter[str] = Counter()
+    for place, name in enumerate(names):  # two folders of one name
+        seen[name] += 1
+        names[place] = name if seen[name] == 1 else f"{name}-{seen[name]}"
+    return names
+
+
+def _called(dataset: str) -> str:
+    """A known name, or that of the folder."""
+    return dataset if dataset in data.names() else Path(dataset).expanduser().resolve().name
 
 
 def file_name(model: str, dataset: str) -> str:

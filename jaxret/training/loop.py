@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from jaxret import data
+from jaxret.data.photographs import LEFT_OUT
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
 from jaxret.models.weights import saving
@@ -61,6 +62,9 @@ def train(settings: TrainSettings, tell: Tell = lambda line: None) -> Trained:
     _check_devices(settings, mesh.size)
     encoder = starting_encoder(settings)
     dataset = data.load(settings.dataset, settings.data_dir, require_ground_truth=False)
+    for note in dataset.notes:
+        if note.startswith(LEFT_OUT):
+            tell(note)
     training_data = TrainingData.of(dataset, settings)
     workdir = workdir_of(settings)
     key = _key(settings, encoder, training_data)

@@ -1,4 +1,4 @@
-"""Ranked lists and descriptors as data: what is written is what was ranked, and reads back equal."""
+"""Ranked lists and descriptors as data: what is written is what was ranked, and reads back."""
 
 import csv
 import io
@@ -38,7 +38,8 @@ def test_csv_says_who_was_found_and_what_was_right(tmp_path):
     assert rows[1] == ["a.jpg", "1", "1, \\n é.jpg", "0.9", "junk", "junk", "junk"]
     assert rows[2][3:] == ["0.5", "junk", "positive", "positive"]
     assert rows[3][3:] == ["0.25", "positive", "positive", "junk"]
-    assert rows[4][1:] == ["1", "3, \\n é.jpg", "1", "negative", "positive", "positive"]
+    assert rows[4][1:] == ["1", "3, \\n é.jpg", "1", "junk", "positive", "positive"]
+    assert rows[5][3:] == ["0", "negative", "negative", "negative"]
     assert len(rows) == 7
     assert len(ranked_lists.to_csv(dataset(tmp_path), "G", top, 2).splitlines()) == 5
 
@@ -62,13 +63,17 @@ def test_ids_count_the_whole_database_and_evaluate(tmp_path):
 
 def test_files_of_several_evaluations_have_several_names():
     base = Settings(model="simclr2x+simclr4x", dataset="./my photographs/ä")
-    assert ranked_lists.file_names([base]) == ["simclr2x+simclr4x-my_photographs_ä"]
-    every = [replace(base, pca_dim=dim) for dim in (None, 128, "true")] + [Settings()]
-    names = ranked_lists.file_names(every)
-    assert names[:3] == [
-        f"simclr2x+simclr4x-my_photographs_ä-{d}" for d in ("default", 128, "true")
+    assert ranked_lists.file_names([base]) == ["simclr2x+simclr4x-ä"]
+    every = [replace(base, pca_dim=dim) for dim in (None, 128, "true")]
+    every += [Settings(), Settings(dataset="./demo"), Settings(dataset="a/my photographs")]
+    assert ranked_lists.file_names(every) == [
+        "simclr2x+simclr4x-ä-default",
+        "simclr2x+simclr4x-ä-128",
+        "simclr2x+simclr4x-ä-true",
+        "efficientnet-lite0-demo-default",
+        "efficientnet-lite0-demo-default-2",
+        "efficientnet-lite0-my_photographs",
     ]
-    assert names[3] == "efficientnet-lite0-demo"
 
 
 @pytest.mark.parametrize("ranking", RANKINGS)
@@ -110,7 +115,7 @@ def test_of_a_run_and_read_back_equal(folder, tmp_path):
     )  # fmt: skip
     plain = jaxret.run(settings)
     assert not list(workdir.glob("rankings/*.csv"))
-    named = ranked_lists.file_name(settings.model, str(folder))
+    named = ranked_lists.file_name(settings.model, folder.name)
     results = jaxret.run(replace(settings, save_ranks="5", save_descriptors=str(saved)))
     assert [f["ap"] for f in results.figures] == [f["ap"] for f in plain.figures]
 
