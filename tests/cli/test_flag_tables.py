@@ -1,8 +1,4 @@
-"""Which flags belong to what: every flag has its row, and one that cannot apply is refused by name.
-
-The flags live in the module where absl keeps those of a process, so that each test sets and resets
-them; one of the two commands can be imported there.
-"""
+"""Which flags belong to what: every flag has its row, one that cannot apply is refused by name."""
 
 import pytest
 from absl import flags
@@ -13,41 +9,43 @@ from jaxret.errors import UserError
 from jaxret.settings import Settings
 from jaxret.training.settings import TrainSettings
 
+SWITCHES = {"dry_run", "download", "debug", "multihost"}
+COMMON = {"debug", "multihost", "coordinator", "processes", "process"}
 MAIN_ALONE = {
     *("suite", "dry_run", "download", "query", "box"),
     *("features", "query_features", "ground_truth"),
 }
-COMMON = {"debug", "multihost", "coordinator", "processes", "process"}
+
+
+def values_of(settings, others, lists=()):
+    """The flags of a command, apart from those of this process; see `command.define_flags`."""
+    own = flags.FlagValues()
+    define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    for option, kind in settings.options():
+        name, default, help = option.name, option.default, option.metadata["help"]
+        if name in lists or kind not in (bool, int, float, str):
+            shown = list(default) if isinstance(default, tuple) else default
+            flags.DEFINE_list(name, shown, help, flag_values=own)
+        elif option.metadata["choices"]:
+            flags.DEFINE_enum(name, default, option.metadata["choices"], help, flag_values=own)
+        else:
+            define.get(kind, flags.DEFINE_string)(name, default, help, flag_values=own)
+    for name in others:
+        if name in SWITCHES:
+            flags.DEFINE_bool(name, False, "", flag_values=own)
+        else:
+            flags.DEFINE_string(name, None, "", flag_values=own)
+    return own
 
 
 @pytest.fixture
 def main_flags():
-    from jaxret import main  # noqa: F401 - it defines them
-
-    saved = flags.FLAGS.__deepcopy__({})
-    yield flags.FLAGS
-    for name in MAIN.rows():
-        flags.FLAGS[name].value = saved[name].value
-        flags.FLAGS[name].present = saved[name].present
+    return values_of(Settings, MAIN_ALONE | COMMON, ("model", "dataset", "pca_dim"))
 
 
 @pytest.fixture
-def train_flags(monkeypatch):
-    """Those of the training alone, apart from the process's own."""
-    own = flags.FlagValues()
-    monkeypatch.setattr(flags, "FLAGS", own)
-    for option, kind in TrainSettings.options():
-        name, default, choices = option.name, option.default, option.metadata["choices"]
-        define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
-        if choices:
-            flags.DEFINE_enum(name, default, choices, "", flag_values=own)
-        else:
-            define.get(kind, flags.DEFINE_string)(name, default, "", flag_values=own)
-    for name in COMMON - {"debug", "multihost"}:
-        flags.DEFINE_string(name, None, "", flag_values=own)
-    for name in ("debug", "multihost"):
-        flags.DEFINE_bool(name, False, "", flag_values=own)
-    return own
+def train_flags():
+    return values_of(TrainSettings, COMMON)
 
 
 def checked(table, values, arguments):
@@ -91,15 +89,14 @@ VALUES = {
 }
 
 
-def written(name):
-    boolean = flags.FLAGS[name].boolean
-    return f"--{name}" if boolean else f"--{name}={VALUES.get(name, '1,2')}"
+def written(values, name):
+    return f"--{name}" if values[name].boolean else f"--{name}={VALUES.get(name, '1,2')}"
 
 
 @pytest.mark.parametrize("name", OF_AN_ENCODER)
 def test_what_needs_an_encoder_is_refused_beside_descriptors(main_flags, name):
     with pytest.raises(UserError, match=f"--{name} (belongs to .*, not to|.* beside) --features"):
-        checked(MAIN, main_flags, f"--features=x.npy {written(name)}")
+        checked(MAIN, main_flags, f"--features=x.npy {written(main_flags, name)}")
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_of_a_run_and_read_back_equal(folder, tmp_path):
     assert (saved / "names.txt").read_text().split() == [
         f"{n}_{v}.jpg" for n in range(3) for v in (1, 2, 3)
     ]
-    rows = list(csv.DictReader((workdir / "rankings" / f"{named}-G.csv").open()))
+    rows = list(csv.DictReader((workdir / "rankings" / f"{named}-G.csv").read_text().splitlines()))
     assert len(rows) == 3 * 5
     near = queries @ database.T
     for query in range(3):
@@ -165,7 +165,7 @@ def test_of_a_search(folder, tmp_path):
         )
     )  # fmt: skip
     found = search(settings, folder / "1_0.jpg")
-    rows = list(csv.DictReader((tmp_path / "w" / "results.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "w" / "results.csv").read_text().splitlines()))
     assert list(rows[0]) == ["rank", "photograph", "similarity"]
     assert [row["photograph"] for row in rows] == list(found.names) and len(rows) == 4
     np.testing.assert_allclose(
