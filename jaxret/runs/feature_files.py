@@ -150,7 +150,7 @@ def _read(place: str, names: Sequence[str], which: str, truth: Path) -> Rows:
     said = f"names in {which} of {truth}"
     rows = read_rows(place, len(names), said)
     rows = replace(rows, names=rows.names or _names_beside(Path(place)))
-    if rows.names is not None and len(rows.names) == len(rows.vectors):
+    if rows.names is not None:
         return _in_order(rows, names, said)
     if len(rows.vectors) != len(names):
         raise UserError(
@@ -171,6 +171,10 @@ def _names_beside(path: Path) -> tuple[str, ...] | None:
 def _in_order(rows: Rows, names: Sequence[str], said: str) -> Rows:
     """The rows whose names are asked for; as they are where they stand in that order."""
     assert rows.names is not None
+    if len(rows.names) != len(rows.vectors):
+        raise UserError(
+            f"{rows.source} has {len(rows.vectors)} rows, {len(rows.names)} names lie beside it."
+        )
     if list(rows.names) == [printable(name) for name in names]:
         return rows
     place = {name: number for number, name in enumerate(rows.names)}

@@ -66,6 +66,7 @@ class CachedResults:
     """The outcomes of one evaluation in the workdir, by ranking.
 
     Attributes:
+      database: photographs of the database, unreadable ones included.
       saved: results of a query that the run writes out with their scores: an outcome with fewer is
         made again.
     """
@@ -73,6 +74,7 @@ class CachedResults:
     store: Store
     key: dict[str, Any]
     may_skip: bool
+    database: int
     saved: int = 0
 
     @classmethod
@@ -95,8 +97,8 @@ class CachedResults:
             "pca": whitening.origin(features, settings, context),
             "numbers": numbers,
         }
-        saved = settings.saved_ranks(len(dataset.database))
-        return cls(context.store, key, features[0].how.on_bad_image == "skip", saved)
+        may_skip, database = features[0].how.on_bad_image == "skip", len(dataset.database)
+        return cls(context.store, key, may_skip, database, settings.saved_ranks(database))
 
     def read(self, ranking: str) -> Outcome | None:
         """What the ranking found before; None where it must be done."""
@@ -119,7 +121,7 @@ class CachedResults:
 
     def _too_few(self, top: Top, unread: dict[str, list[int]], ranking: str) -> bool:
         """Whether the run wants more results, or their scores, than an earlier one kept."""
-        wanted = max(0, self.saved - len(unread["database"]))  # at most what can be read
+        wanted = min(self.saved, self.database - len(unread["database"]))
         kept = top.ids if top.scores is None and ranking in OTHER_RANKINGS else top.scores
         return wanted > (0 if kept is None else kept.shape[1])
 

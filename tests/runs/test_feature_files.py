@@ -116,6 +116,9 @@ def test_a_folder_of_saved_descriptors_is_enough(files, settings, tmp_path):
     (folder / "names.txt").write_text("".join(f"{i}.jpg\n" for i in order))
     turned = run_given(folder, None, None, settings=settings, report=False)
     assert [f["ap"] for f in turned.figures] == [f["ap"] for f in plain.figures]
+    (folder / "names.txt").write_text("0.jpg\n")
+    with pytest.raises(UserError, match=r"has 20 rows, 1 names lie beside it"):
+        run_given(folder, None, None, settings=settings)
     (folder / "gnd.json").unlink()
     with pytest.raises(UserError, match=r"holds no gnd.json: say --ground_truth"):
         run_given(folder, None, None, settings=settings)
