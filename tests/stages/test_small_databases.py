@@ -83,8 +83,10 @@ def test_a_small_folder_is_searched(tmp_path, fill, ranking):
     )
     found = search(as_found(settings), tmp_path / "query.jpg")
     count = len(list(folder.iterdir()))
-    assert len(found.names) == count and "chelsea" in found.names[0]
-    assert 0.5 < found.similarities[0] < 0.9999
+    assert len(found.names) == count
+    assert np.abs(found.similarities).max() < 0.9999
+    if "DFS" not in ranking:  # which walks over all seven: each is a neighbour of each
+        assert "chelsea" in found.names[0] and found.similarities[0] > 0.5
     assert any("not whitened" in note for note in found.results.notes)
 
 
