@@ -61,8 +61,8 @@ def split_name(name: str) -> tuple[str, str]:
     >>> split_name("Tower\\Cafe\u0301.JPEG") == split_name("tower/caf\u00e9.jpg")
     True
     """
-    plain = unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./"))
-    # Folding can take a name out of the composed form, so that it is composed once more.
+    # Canonical caseless matching, Unicode 15 section 3.13: decomposed, folded, composed.
+    plain = unicodedata.normalize("NFD", name.replace("\\", "/").removeprefix("./"))
     folded = unicodedata.normalize("NFC", plain.casefold())
     for ending in EXTENSIONS:
         if folded.endswith(ending):

@@ -93,6 +93,14 @@ def test_jpeg_xl_made_of_a_jpeg_is_turned_as_the_jpeg(tmp_path):
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_jpeg_xl_is_upright_whatever_its_exif_says():
+    """Its own header turns the pixels; ISO/IEC 18181 puts that before EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    encoded = written("JXL", smooth(), exif=exif.tobytes(), lossless=True)
+    np.testing.assert_array_equal(np.asarray(decode(encoded, "photo")), np.asarray(smooth()))
+
+
 @pytest.mark.parametrize("size", [(64, 48), (256, 256), (7, 500), (3000, 16), (33, 44), (160, 90)])
 @pytest.mark.parametrize("container", [True, False])
 def test_size_of_a_jpeg_xl_before_it_is_decoded(size, container):
