@@ -16,7 +16,7 @@ from typing import Any
 from absl import app, flags
 
 from jaxret import checkpoint_flag
-from jaxret.cli import command
+from jaxret.cli import command, flag_tables
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
 
@@ -37,15 +37,16 @@ flags.DEFINE_string(
 )
 flags.DEFINE_list("box", None, "Part of --query that is asked for: x1,y1,x2,y2 in its pixels.")
 flags.DEFINE_string(
-    "features", None, "Descriptors of your own, .npy [N, D], instead of a model and photographs."
+    "features",
+    None,
+    "Descriptors of your own, [N, D], instead of a model and photographs: .npy, .npz, .pt, .mat, "
+    ".h5 or .csv (FILE#NAME chooses one of several arrays), or a folder of --save_descriptors.",
 )
-flags.DEFINE_string("query_features", None, "Those of the queries, .npy [Q, D], with --features.")
-flags.DEFINE_string(
-    "ground_truth", None, "Which rows answer which query: .pkl, .mat or .json, with --features."
-)
+flags.DEFINE_string("query_features", None, "Those of the queries, [Q, D], likewise.")
+flags.DEFINE_string("ground_truth", None, "Which rows answer which query: .pkl, .mat or .json.")
 command.define_common_flags()
 command.define_flags(Settings, _SWEPT)
-flags.adopt_module_key_flags(command)  # so that --help shows them
+command.define_help(str(__doc__), flag_tables.MAIN)
 
 
 def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
@@ -95,22 +96,25 @@ def _dimension(text: str | None) -> int | str | None:
 
 def _run(values: flags.FlagValues) -> None:
     """The one thing that the flags ask for."""
+    flag_tables.MAIN.check(values)
     every = settings_from_flags(values)
     command.start(values)
     from jaxret.cli import terminal  # late: it imports JAX, and --help must be fast
 
     flag = functools.partial(_value, values)
-    given = [flag(name) for name in ("features", "query_features", "ground_truth")]
-    if any(given):
-        if not all(given):
-            raise UserError("--features, --query_features and --ground_truth go together.")
+    if any(flag(name) for name in ("features", "query_features")):
+        if not flag("features"):
+            raise UserError("--query_features goes with --features: give both.")
+        given = flag("features"), flag("query_features"), flag("ground_truth")
         terminal.evaluate_given(given, every)
     elif flag("query"):
         box = flag("box") and tuple(_number(text, "box") for text in flag("box"))
+        if values["ranking"].present and len(flag("ranking")) > 1:
+            raise UserError(f"--query takes one ranking, not {','.join(flag('ranking'))}.")
         asked = bool(values["bn_recalibration"].present)
+        if flag("download"):
+            terminal.fetch_missing(every)
         terminal.search(every, flag("query"), box, recalibration_asked=asked)
-    elif flag("box"):
-        raise UserError("--box is the part of a --query: give both.")
     else:
         chosen = _chosen(values) if flag("suite") else {}
         work = terminal.Work(tuple(every), flag("suite"), chosen)

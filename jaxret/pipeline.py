@@ -1,16 +1,19 @@
 """One evaluation from photographs to figures: read `evaluate` from top to bottom."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxret import defaults
 from jaxret.data.dataset import Dataset, without
+from jaxret.descriptors import saving
 from jaxret.descriptors.shards import Descriptors
 from jaxret.evaluation.metrics import evaluate as measure
 from jaxret.ranking.diffusion.inductive import DiffusionSettings
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
+from jaxret.runtime import parallel
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages.cached_results import DEPTH, SCORED, CachedResults, Outcome, Top
 from jaxret.stages.context import RunContext
@@ -29,6 +32,8 @@ class Evaluation:
       dataset: without the photographs that could not be read.
       top: the first results of every query by ranking.
       skipped: name and reason of the photographs left out.
+      sizes: photographs that the dataset names: queries and database.
+      unread: positions of those that could not be read, of "queries" and "database".
       reused: whether no photograph passed an encoder for it in this run.
     """
 
@@ -39,6 +44,8 @@ class Evaluation:
     top: dict[str, Top] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sizes: tuple[int, int] = (0, 0)
+    unread: dict[str, list[int]] = field(default_factory=dict)
     reused: bool = True
 
 
@@ -55,14 +62,16 @@ def evaluate(settings: Settings, context: RunContext) -> Evaluation:
     outcomes = CachedResults.of(features, settings, ranking_settings(settings), context)
 
     missing = [ranking for ranking in settings.ranking if outcomes.read(ranking) is None]
-    if missing:
+    if missing or settings.save_descriptors:
         described = [describe(one, context) for one in features]
         whitened = whiten(described, features, settings, context)
+        save_descriptors(settings, whitened, described[0], found)
         with context.clock.timed("ranking"):
             rows = whitened.queries, whitened.database
-            ranked = rank_all(*rows, missing, ranking_settings(settings))
+            ranked = rank_all(*rows, missing, ranking_settings(settings), scored=outcomes.saved)
             for ranking, one in ranked.items():
-                outcomes.write(ranking, _outcome(ranking, one, whitened, described[0], found))
+                outcome = _outcome(ranking, one, whitened, described[0], found, outcomes.saved)
+                outcomes.write(ranking, outcome)
     found.reused = not any(one in context.described for one in features)
     return _gathered(outcomes, found)
 
@@ -103,21 +112,43 @@ def ranking_settings(settings: Settings) -> RankingSettings:
     )
 
 
-def _outcome(
-    ranking: str, ranked: Ranked, whitened: Whitened, described: Described, found: Evaluation
-) -> Outcome:
-    """Figures and first results of one ranking, without the photographs that were unreadable."""
-    whole = found.dataset
+def _unread(whole: Dataset, described: Described) -> dict[str, list[int]]:
+    """Positions of the photographs that could not be read, of the queries and of the database."""
     splits = {"queries": whole.queries, "database": whole.database}
-    unread = {
+    return {
         name: np.setdiff1d(np.arange(len(split)), have.indices).tolist()
         for (name, split), have in zip(splits.items(), described, strict=True)
     }
+
+
+def save_descriptors(
+    settings: Settings, whitened: Whitened, described: Described, found: Evaluation
+) -> None:
+    """What is ranked, into the folder that the settings name; without unreadable photographs."""
+    if settings.save_descriptors is None or not parallel.is_first():
+        return
+    unread = _unread(found.dataset, described)
+    dataset = without(found.dataset, unread["database"], unread["queries"])
+    folder = Path(settings.save_descriptors).expanduser()
+    saving.save(folder, whitened.queries, whitened.database, dataset)
+
+
+def _outcome(
+    ranking: str,
+    ranked: Ranked,
+    whitened: Whitened,
+    described: Described,
+    found: Evaluation,
+    saved: int,
+) -> Outcome:
+    """Figures and first results of one ranking, without the photographs that were unreadable."""
+    whole = found.dataset
+    unread = _unread(whole, described)
     dataset = without(whole, unread["database"], unread["queries"])
-    dim = TRUE_DIM if found.settings.pca_dim == TRUE_DIM else whitened.database.shape[1]
+    dim = whitened.database.shape[1] if whitened.learnt else TRUE_DIM
     return Outcome(
         figures=[figure(ranking, ranked, dataset, one, dim) for one in dataset.protocols],
-        top=top(ranking, ranked, whitened.queries, whitened.database),
+        top=top(ranking, ranked, whitened.queries, whitened.database, saved),
         unread=unread,
         skipped=[pair for have in described[::-1] for pair in have.skipped],
         notes=list(whitened.notes),
@@ -147,18 +178,22 @@ def _plain(value: Any) -> Any:
     return None if number != number else number
 
 
-def top(ranking: str, ranked: Ranked, queries: np.ndarray, database: np.ndarray) -> Top:
+def top(
+    ranking: str, ranked: Ranked, queries: np.ndarray, database: np.ndarray, saved: int = 0
+) -> Top:
     """The first results; global search alone orders by the similarity of the descriptors."""
-    ids = ranked.ids[:, :DEPTH]
+    ids = ranked.ids[:, : max(DEPTH, saved)]
     if ranking != "G":
-        return Top(ids)
+        return Top(ids, scores=ranked.scores)
     nearest = database[ids[:, :SCORED]]  # (Q, SCORED, D)
-    return Top(ids, np.einsum("qd,qkd->qk", queries, nearest, dtype=np.float32))
+    similarities = np.einsum("qd,qkd->qk", queries, nearest, dtype=np.float32)
+    return Top(ids, similarities, ranked.scores)
 
 
 def _gathered(outcomes: CachedResults, found: Evaluation) -> Evaluation:
     """The evaluation with what all of its rankings found, as the workdir has it."""
     whole, settings = found.dataset, found.settings
+    found.sizes = len(whole.queries), len(whole.database)
     names = {"model": settings.label, "dataset": whole.name}
     for ranking in settings.ranking:
         outcome = outcomes.read(ranking)
@@ -167,6 +202,7 @@ def _gathered(outcomes: CachedResults, found: Evaluation) -> Evaluation:
         found.top[ranking] = outcome.top
         found.skipped = outcome.skipped
         found.notes += [note for note in outcome.notes if note not in found.notes]
+        found.unread = outcome.unread
         found.dataset = without(whole, outcome.unread["database"], outcome.unread["queries"])
     found.notes += [f"Left out: {reason}" for _, reason in found.skipped]
     return found

@@ -13,7 +13,12 @@ from jaxret.options import Options, option
 
 LEAST_IMAGE_SIZE = 32
 RANDOM = " (random)"  # what tables add to the name of a model with random weights
+ALL = "all"  # of --save_ranks: whole rankings
 TRUE_DIM = "true"  # Table 3's "True dim": L2-normalised R-MAC, no PCA
+
+
+def _is_count(text: str | None) -> bool:
+    return str(text).isdecimal() and int(str(text)) > 0
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Settings(Options):
         "Arithmetic of the encoder; R-MAC is float32 in any case.",
         ("float32", "bfloat16"),
     )
-    seed: int = option(0, "Seed of --weights=random.")
+    seed: int = option(0, "Seed of the random weights.")
 
     image_size: int | None = option(
         None,
@@ -154,6 +159,21 @@ class Settings(Options):
     workdir: str | None = option(
         None, "Descriptors, reusable by the next run, and the report.", (), True
     )
+    save_ranks: str | None = option(
+        None,
+        "Ranked lists as data: the first results of every query, this many, as "
+        "rankings/MODEL-DATASET-RANKING.csv in --workdir, or 'all': whole rankings as .npy of ids. "
+        "Unset: 10 in a search, none elsewhere.",
+        (),
+        True,
+    )
+    save_descriptors: str | None = option(
+        None,
+        "A folder for the descriptors as they are ranked: queries.npy, database.npy and names.txt, "
+        "which --features reads back.",
+        (),
+        True,
+    )
     batch_size: int = option(8, "Photographs a forward pass.", (), True)
     workers: int | None = option(
         None, "Threads that decode photographs (default: all cores).", (), True
@@ -180,6 +200,8 @@ class Settings(Options):
         if not self.scales or not all(scale > 0 for scale in self.scales):
             raise UserError(f"--scales={self.scales} must be numbers above 0, such as 1,0.71,0.5.")
         self._check_checkpoint()
+        if self.save_ranks not in (None, ALL) and not _is_count(self.save_ranks):
+            raise UserError(f"--save_ranks={self.save_ranks} must be a number above 0 or '{ALL}'.")
         if isinstance(self.pca_dim, str) and self.pca_dim != TRUE_DIM:
             raise UserError(f"--pca_dim={self.pca_dim} must be a whole number or '{TRUE_DIM}'.")
 
@@ -204,6 +226,12 @@ class Settings(Options):
         if not self.checkpoint:
             return {}
         return checkpoint_flag.named(self.checkpoint) or {self.model: self.checkpoint}
+
+    def saved_ranks(self, database: int) -> int:
+        """How many results of a query `save_ranks` asks for, of so many photographs."""
+        if self.save_ranks is None:
+            return 0
+        return database if self.save_ranks == ALL else min(int(self.save_ranks), database)
 
     @property
     def members(self) -> tuple[str, ...]:

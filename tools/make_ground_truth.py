@@ -42,8 +42,8 @@ def make(folder: Path, queries_per_instance: int = 1, overwrite: bool = False) -
     Raises:
       UserError: no folder, nothing to find in it, or a gnd.json that is not to be replaced.
     """
-    from jaxret.data.folder import GROUND_TRUTH_FILE
     from jaxret.data.ground_truth.folders import ground_truth_of_folders
+    from jaxret.data.photographs import GROUND_TRUTH_FILE
     from jaxret.runtime.artifacts import write_text  # late: --help needs no NumPy
 
     path = folder / GROUND_TRUTH_FILE

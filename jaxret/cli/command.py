@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from absl import flags, logging
+from absl import app, flags, logging
 
+from jaxret.cli.applicable import Table
 from jaxret.errors import UserError
 from jaxret.options import Options
 from jaxret.runtime import preemption
@@ -41,9 +42,33 @@ def define_common_flags() -> None:
         "or a cluster that JAX knows they find each other, elsewhere say --coordinator, "
         "--processes and --process.",
     )
-    flags.DEFINE_string("coordinator", None, "Address HOST:PORT of process 0, with --multihost.")
-    flags.DEFINE_integer("processes", None, "How many processes there are, with --multihost.")
-    flags.DEFINE_integer("process", None, "Which of them this is, from 0, with --multihost.")
+    flags.DEFINE_string("coordinator", None, "Address HOST:PORT of process 0.")
+    flags.DEFINE_integer("processes", None, "How many processes there are.")
+    flags.DEFINE_integer("process", None, "Which of them this is, from 0.")
+
+
+class _GroupedHelp(flags.BooleanFlag):
+    """absl's --help, by the groups of a table."""
+
+    def __init__(self, about: str, table: Table) -> None:
+        super().__init__("help", False, "Show this help.", short_name="?", allow_override=True)
+        self._about, self._table = about, table
+
+    def parse(self, argument: Any) -> None:
+        if self._parse(argument):
+            print(f"{self._about.strip()}\n\n{self._table.help(flags.FLAGS)}")
+            sys.exit(0)
+
+
+def define_help(about: str, table: Table) -> None:
+    """--help, once all other flags are defined.
+
+    Args:
+      about: what comes first.
+      table: of the command.
+    """
+    app.define_help_flags()  # first: it would replace ours
+    flags.DEFINE_flag(_GroupedHelp(about, table))
 
 
 def start(values: flags.FlagValues, agree_on_sigterm: bool = False) -> None:

@@ -142,17 +142,19 @@ def search(
     if jax.process_index():
         return
     print(found.results.title)
-    for place, (name, likeness) in enumerate(zip(found.names, found.similarities, strict=True), 1):
+    shown = zip(found.names[: searching.TOP], found.similarities, strict=False)
+    for place, (name, likeness) in enumerate(shown, 1):
         print(f"{place:4d}  {likeness:6.3f}  {one_line(name)}")
     for note in found.results.notes:
         print(f"- {note}")
     print(f"Report: {workdir_of(settings) / 'report.html'}")
 
 
-def evaluate_given(given: Sequence[str], every: Sequence[Settings]) -> None:
+def evaluate_given(given: Sequence[str | None], every: Sequence[Settings]) -> None:
     """Ranks and evaluates descriptors that were made elsewhere."""
     [settings] = _only(every, "--features")
     features, queries, truth = given
+    assert features is not None
     results = given_features.run_given(features, queries, truth, settings)
     if jax.process_index() == 0:
         _show(results, workdir_of(settings))

@@ -56,6 +56,7 @@ class Dataset:
         image_size: pixels a side where this dataset has a default of its own.
         on_bad_image: "fail" or "skip", what is done by default with an unreadable photograph.
         notes: sentences for the report, such as the release used.
+        left_out: printable name and reason of what lies beside the photographs and is none.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Dataset:
     image_size: int | None = None
     on_bad_image: str = "fail"
     notes: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

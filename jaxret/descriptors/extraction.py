@@ -18,8 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxret.data.dataset import Split
-from jaxret.data.images.decode import sizes_at
 from jaxret.data.images.loader import Batch, batches
+from jaxret.data.images.resize import sizes_at
 from jaxret.descriptors.multiscale import pool_scales
 from jaxret.descriptors.rmac import rmac
 from jaxret.descriptors.shards import SHARD, Descriptors, Shard, StoredSplit, shard_arrays

@@ -61,7 +61,9 @@ class PCAWhitening:
         solve = _principal_by_rows if rows.shape[0] < rows.shape[1] else _principal_by_columns
         variance, components = solve(rows, mean, dim)
         if not variance[0] > 0:
-            raise UserError("All descriptors are equal: there is no variance to whiten.")
+            raise UserError(
+                "All descriptors are equal: there is nothing to whiten (--pca_dim=true does not)."
+            )
         return cls(mean, _with_fixed_signs(components), variance, power)
 
     @classmethod

@@ -1,7 +1,8 @@
 """Average precision and precision at k, as the benchmarks define them.
 
 Conventions, those of the public evaluation of revisited Oxford and Paris:
-- `ranks` holds 0-based database ids, best first; -1 means that nothing was returned there.
+- `ranks` holds 0-based database ids, best first; -1, at the end of a row alone, means that nothing
+  more was returned. (Skipped in the middle, it would lift all that comes behind it.)
 - Junk is taken out of the ranking first: a positive's rank falls by the junk before it. An id
   that is both positive and junk (no published file has one) counts as a positive, then as junk for
   those after it, so that an average precision may pass 1.
@@ -38,7 +39,8 @@ def average_precision(ranks: ArrayLike, positives: ArrayLike, junk: ArrayLike = 
       A fraction; 0 where no positive was returned, NaN where there is none at all.
 
     Raises:
-      UserError: an id occurs twice in `ranks`, or is no whole number of at least -1.
+      UserError: an id occurs twice in `ranks`, or is no whole number of at least -1, or a -1
+        stands before an id.
     """
     found, count = _ranks_of_positives(_ids(ranks, "ranks", 1), _listed(positives), _listed(junk))
     return _area(found, count)
@@ -111,7 +113,7 @@ def _ranks_of_positives(
     ranks: np.ndarray, positives: np.ndarray, junk: np.ndarray
 ) -> tuple[np.ndarray, int]:
     """Ascending 0-based ranks of the positives returned, junk taken out; and their full number."""
-    ranks = ranks[ranks >= 0]
+    ranks = _returned(ranks)
     size = int(ranks.max(initial=0)) + 1
     _refuse_repeats(ranks, size)
     # One table over the database in place of a search in the lists: linear in the ranking.
@@ -122,6 +124,19 @@ def _ranks_of_positives(
     places = np.flatnonzero(relevant & _POSITIVE)
     junk_before = np.searchsorted(np.flatnonzero(relevant & _JUNK), places)
     return places - junk_before, len(positives)
+
+
+def _returned(ranks: np.ndarray) -> np.ndarray:
+    """The ids of a ranking without the -1 that fill up its end."""
+    filled = ranks < 0
+    count = len(ranks) - int(filled.sum())
+    if filled[:count].any():
+        place = int(np.argmax(filled))
+        raise UserError(
+            f"A ranking holds -1 at place {place} (0-based) and ids behind it: -1 may only fill up "
+            "the end of a row. Write a wrong result as the id that was returned."
+        )
+    return ranks[:count]
 
 
 def _refuse_repeats(ranks: np.ndarray, size: int) -> None:

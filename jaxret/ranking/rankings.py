@@ -77,11 +77,15 @@ class Ranked:
       ids: int32 [Q, N], best first.
       isolated: queries that diffusion connects with no database row; None without diffusion.
       seconds: what this ranking took beyond the intermediate results that earlier ones had made.
+      scores: what the first results are ordered by, float32 [Q, at most `scored`]: similarities,
+        or with DFS the scores of diffusion (0 for what it leaves); None where they were not asked
+        for, and for rankings beyond the study's.
     """
 
     ids: NDArray[np.int32]
     isolated: int | None
     seconds: float
+    scores: NDArray[np.float32] | None = None
 
 
 def rank_all(
@@ -90,6 +94,7 @@ def rank_all(
     rankings: Sequence[str] = RANKINGS,
     settings: RankingSettings | None = None,
     folder: Path | None = None,
+    scored: int = 0,
 ) -> dict[str, Ranked]:
     """Every ranking asked for, by name, in the order asked for.
 
@@ -99,6 +104,7 @@ def rank_all(
       rankings: names out of `RANKINGS` and `defaults.OTHER_RANKINGS`.
       settings: None for the paper's.
       folder: where inductive diffusion keeps its offline stage for the next call, and finds it.
+      scored: of how many first results the scores are kept.
 
     Raises:
       UserError: see `jaxret.ranking.inputs.as_descriptors`; an unknown ranking.
@@ -118,15 +124,16 @@ def rank_all(
     ranked = {}
     for name, with_steps in zip(rankings, steps, strict=True):
         started = time.perf_counter()
-        isolated = None
+        isolated, scores = None, None
         if name in RANKINGS:
             search_in = searches.of("DBA" in with_steps, "AQE" in with_steps)
-            ids = search_in.order[1]
+            scores, ids = search_in.order
             if "DFS" in with_steps:
-                ids, isolated = search_in.diffused
+                scores, ids, isolated = search_in.diffused
+            scores = scores[:, :scored].copy() if scored else None
         else:
             ids = _function(defaults.OTHER_RANKINGS[name])(queries, database, settings)
-        ranked[name] = Ranked(ids, isolated, time.perf_counter() - started)
+        ranked[name] = Ranked(ids, isolated, time.perf_counter() - started, scores)
     return ranked
 
 
@@ -206,8 +213,8 @@ class _Search:
         return _Search(queries, self.database)
 
     @cached_property
-    def diffused(self) -> tuple[NDArray[np.int32], int]:
-        """(ids [Q, N], number of isolated queries)."""
+    def diffused(self) -> tuple[NDArray[np.float32], NDArray[np.int32], int]:
+        """(scores [Q, N] in the order of the ids, ids [Q, N], number of isolated queries)."""
         if self.database.unit is not self.database:
             return _Search(self.queries, self.database.unit).diffused
         s = self.settings
@@ -219,8 +226,8 @@ class _Search:
             nearest = (sims[:, : s.kq], ids[:, : s.kq])
             scores = combine(self.database.diffused, nearest, s.diffusion.gamma)
         order = self.order[1] if s.dfs_rest == "global" else None
-        ids = rank(scores, scores.shape[1], order)[1]
-        return ids, int((~scores.any(axis=1)).sum())
+        ranked, ids = rank(scores, scores.shape[1], order)
+        return ranked, ids, int((~scores.any(axis=1)).sum())
 
     def _joint_lists(self) -> Lists:
         """Lists over [queries; database], from the database's own lists and the global search."""

@@ -33,8 +33,10 @@ class Results:
       models: one dict a model: name, parameters, source, sha256, licence, digest; one that is no
         row of the registry has its checkpoint and network besides.
       datasets: one dict a dataset: name, version, database and queries (counts), skipped (names of
-        photographs that could not be read), notes, and optionally query_names.
+        photographs that could not be read), left_out (what lies beside the photographs, and why it
+        is none), notes, and optionally query_names.
       figures: see the module's text.
+      found: of a search, one dict a result, best first: rank (from 1), photograph, similarity.
       gaps: what was not run: any of model, dataset, dim, ranking, protocol, and reason. A gap
         covers every cell that agrees with it; the model of a gap may be one member of an ensemble.
       comparisons: two models on one dataset: model_a, model_b, dataset, dim, ranking, protocol,
@@ -50,6 +52,7 @@ class Results:
     models: list[dict[str, Any]] = field(default_factory=list)
     datasets: list[dict[str, Any]] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
+    found: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[dict[str, Any]] = field(default_factory=list)
     comparisons: list[dict[str, Any]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)

@@ -34,12 +34,14 @@ class Top:
     """The first results of every query.
 
     Attributes:
-      ids: (Q, at most DEPTH), best first.
+      ids: (Q, at most `depth`), best first.
       similarities: cosines of the first SCORED, (Q, at most SCORED), or None.
+      scores: what the ranking orders by, of as many results as were asked for, or None.
     """
 
     ids: np.ndarray
     similarities: np.ndarray | None = None
+    scores: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class CachedResults:
-    """The outcomes of one evaluation in the workdir, by ranking."""
+    """The outcomes of one evaluation in the workdir, by ranking.
+
+    Attributes:
+      database: photographs of the database, unreadable ones included.
+      saved: results of a query that the run writes out with their scores: an outcome with fewer is
+        made again.
+    """
 
     store: Store
     key: dict[str, Any]
     may_skip: bool
+    database: int
+    saved: int = 0
 
     @classmethod
     def of(
@@ -87,7 +97,8 @@ class CachedResults:
             "pca": whitening.origin(features, settings, context),
             "numbers": numbers,
         }
-        return cls(context.store, key, features[0].how.on_bad_image == "skip")
+        may_skip, database = features[0].how.on_bad_image == "skip", len(dataset.database)
+        return cls(context.store, key, may_skip, database, settings.saved_ranks(database))
 
     def read(self, ranking: str) -> Outcome | None:
         """What the ranking found before; None where it must be done."""
@@ -97,13 +108,22 @@ class CachedResults:
         stored = json.loads((folder / "outcome.json").read_text())
         if stored["skipped"] and not self.may_skip:
             return None  # a run that skips left it: this one is to end at the photograph
+        top = Top(**read_arrays(folder / "top.npz"))
+        if self._too_few(top, stored["unread"], ranking):
+            return None
         return Outcome(
             figures=stored["figures"],
-            top=Top(**read_arrays(folder / "top.npz")),
+            top=top,
             unread=stored["unread"],
             skipped=[(name, reason) for name, reason in stored["skipped"]],
             notes=stored["notes"],
         )
+
+    def _too_few(self, top: Top, unread: dict[str, list[int]], ranking: str) -> bool:
+        """Whether the run wants more results, or their scores, than an earlier one kept."""
+        wanted = min(self.saved, self.database - len(unread["database"]))
+        kept = top.ids if top.scores is None and ranking in OTHER_RANKINGS else top.scores
+        return wanted > (0 if kept is None else kept.shape[1])
 
     def write(self, ranking: str, outcome: Outcome) -> None:
         """Keeps it; outcome.json comes last and says that it is whole."""

@@ -69,13 +69,20 @@ class RunContext:
 def one_encoder(member: str, dataset: str, settings: Settings) -> Settings:
     """The settings less what the features of one encoder on one dataset do not depend on."""
     return replace(
-        settings, model=member, dataset=dataset, pca_dim=None, ranking=(), whiten_on=None
+        settings,
+        model=member,
+        dataset=dataset,
+        pca_dim=None,
+        ranking=(),
+        whiten_on=None,
+        save_ranks=None,
+        save_descriptors=None,
     )
 
 
 def any_dimension(settings: Settings) -> Settings:
     """The settings less dimension and rankings: those that share one whitening."""
-    return replace(settings, pca_dim=None, ranking=())
+    return replace(settings, pca_dim=None, ranking=(), save_ranks=None, save_descriptors=None)
 
 
 def workdir_of(settings: Settings) -> Path:

@@ -24,11 +24,16 @@ _STAGE_VERSION = 1  # raise it when the same key would give another whitening
 
 @dataclass(frozen=True)
 class Whitened:
-    """What is ranked: queries [Q, D] and database [N, D]; the notes are for the report."""
+    """What is ranked: queries [Q, D] and database [N, D]; the notes are for the report.
+
+    Attributes:
+      learnt: whether a PCA made them.
+    """
 
     queries: np.ndarray
     database: np.ndarray
     notes: tuple[str, ...] = ()
+    learnt: bool = False
 
 
 def whiten(
@@ -42,20 +47,26 @@ def whiten(
     if settings.pca_dim == TRUE_DIM:
         return Whitened(queries, database)
     learnt, notes = whitening(database, features, settings, context)
-    return Whitened(np.asarray(learnt(queries)), np.asarray(learnt(database)), notes)
+    if learnt is None:
+        return Whitened(queries, database, notes)
+    return Whitened(np.asarray(learnt(queries)), np.asarray(learnt(database)), notes, True)
 
 
 def whitening(
     database: np.ndarray, features: Sequence[Features], settings: Settings, context: RunContext
-) -> tuple[PCAWhitening, tuple[str, ...]]:
-    """Learnt on this database, or on another dataset's, or the one stored with the weights."""
+) -> tuple[PCAWhitening | None, tuple[str, ...]]:
+    """Learnt on this database, or on another dataset's, or the one stored with the weights.
+
+    None where a database is too small to learn one from and no dimension was asked for; and notes.
+    """
     if settings.whitening == "checkpoint":
         return _stored_with_weights(settings, context), ()
     if settings.whiten_on:
         features = [context.features(m, settings.whiten_on, settings) for m in settings.members]
         database = concatenate([database_of(one, context) for one in features])
-    rows, channels = database.shape
-    dim, notes = pca_dim(settings.pca_dim, rows, channels)
+    dim, notes = pca_dim(settings.pca_dim, _different(database), database.shape[1])
+    if dim is None:
+        return None, notes
     with context.clock.timed("whitening"):
         return _learnt(database, dim, features, settings, context), notes
 
@@ -104,7 +115,11 @@ def origin(features: Sequence[Features], settings: Settings, context: RunContext
     """What decides the whitening, as a key."""
     key: dict[str, Any] = {"dim": settings.pca_dim}
     if settings.pca_dim is None:
-        key["by default"] = [defaults.PCA_DIM, defaults.PCA_PHOTOGRAPHS_PER_DIM]
+        key["by default"] = [
+            defaults.PCA_DIM,
+            defaults.PCA_PHOTOGRAPHS_PER_DIM,
+            defaults.PCA_PHOTOGRAPHS,
+        ]
     if settings.pca_dim == TRUE_DIM:
         return key
     if settings.whitening == "checkpoint":
@@ -117,17 +132,36 @@ def origin(features: Sequence[Features], settings: Settings, context: RunContext
     return {**key, "learnt on": whitening_key(features)}
 
 
-def pca_dim(asked: int | str | None, rows: int, channels: int) -> tuple[int, tuple[str, ...]]:
-    """The dimension asked for, or the study's, or what a small database can bear; and a note."""
+def _different(database: np.ndarray) -> int:
+    """How many photographs of a small database differ: copies teach a whitening nothing."""
+    enough = defaults.PCA_PHOTOGRAPHS_PER_DIM * defaults.PCA_DIM
+    rows = len(database)
+    # rounded: one photograph's descriptors may differ in their last bits from batch to batch
+    return rows if rows >= enough else len(np.unique(database.round(5), axis=0))
+
+
+def pca_dim(
+    asked: int | str | None, rows: int, channels: int
+) -> tuple[int | None, tuple[str, ...]]:
+    """The dimension asked for, or the study's, or what a small database can bear; and a note.
+
+    None for no whitening at all: fewer than `defaults.PCA_PHOTOGRAPHS` different photographs.
+    """
     if asked is not None:
         return int(asked), ()
     if rows >= defaults.PCA_PHOTOGRAPHS_PER_DIM * defaults.PCA_DIM:
         return min(defaults.PCA_DIM, channels), ()
+    if rows < defaults.PCA_PHOTOGRAPHS:
+        return None, (
+            f"The descriptors are not whitened: the database holds {rows} different photographs, "
+            f"and fewer than {defaults.PCA_PHOTOGRAPHS} are too few to learn a PCA from "
+            "(--pca_dim=N learns one all the same).",
+        )
     bearable = 2 ** int(np.log2(max(rows // defaults.PCA_PHOTOGRAPHS_PER_DIM, 1)))
     return min(bearable, channels), (
         f"PCA keeps {bearable} dimensions instead of {defaults.PCA_DIM}: whitening needs about "
         f"{defaults.PCA_PHOTOGRAPHS_PER_DIM} photographs a dimension and the database holds "
-        f"{rows} (--pca_dim overrides).",
+        f"{rows} different ones (--pca_dim overrides).",
     )
 
 
@@ -135,7 +169,9 @@ def unbearable(asked: int | str | None, rows: int, channels: int) -> str:
     """Why a dimension cannot be learnt from that many rows; empty where it can."""
     if not isinstance(asked, int) or 1 <= asked <= min(rows - 1, channels):
         return ""
+    largest = min(rows - 1, channels)
+    allowed = f"may be 1 to min(N - 1, C) = {largest}, or {TRUE_DIM} for no whitening"
     return (
         f"{asked} PCA dimensions cannot be learnt from {rows} photographs of {channels} channels: "
-        f"--pca_dim may be 1 to min(N - 1, C) = {min(rows - 1, channels)}"
+        f"--pca_dim {allowed if largest else f'can only be {TRUE_DIM}'}"
     )

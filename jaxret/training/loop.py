@@ -14,14 +14,16 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from jaxret import data
+from jaxret.data.photographs import LEFT_OUT
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
 from jaxret.models.weights import saving
 from jaxret.models.weights.folders import TRAINED
 from jaxret.models.weights.locations import cache_dir
 from jaxret.runtime import parallel, preemption
+from jaxret.runtime.artifacts import digest
 from jaxret.training import optimizers
-from jaxret.training.checkpoints import Checkpoints, alone_in, check_same_run
+from jaxret.training.checkpoints import Checkpoints, alone_in, check_same_run, note_run
 from jaxret.training.curves import Curves, main_protocol
 from jaxret.training.data.labelled_photographs import write_dataset
 from jaxret.training.data.training_data import Batches, Tell, TrainingData
@@ -60,19 +62,45 @@ def train(settings: TrainSettings, tell: Tell = lambda line: None) -> Trained:
     _check_devices(settings, mesh.size)
     encoder = starting_encoder(settings)
     dataset = data.load(settings.dataset, settings.data_dir, require_ground_truth=False)
+    for note in dataset.notes:
+        if note.startswith(LEFT_OUT):
+            tell(note)
     training_data = TrainingData.of(dataset, settings)
     workdir = workdir_of(settings)
-    check_same_run(workdir, _key(settings, encoder, training_data))
+    key = _key(settings, encoder, training_data)
+    before = check_same_run(workdir, key)
+    if before is None:
+        note_run(workdir, key)
     with alone_in(workdir) if parallel.is_first() else nullcontext():
+        if before is not None and before < settings.steps:
+            tell(_longer(settings, before, workdir))
+            note_run(workdir, key)
         if training_data.held_out is not None and parallel.is_first():
             write_dataset(training_data.held_out, workdir / HELD_OUT)
         return _Run(settings, encoder, training_data, workdir, mesh, tell).all()
 
 
 def workdir_of(settings: TrainSettings) -> Path:
+    """The folder that the settings name, or one of the run's own, however long it is."""
     if settings.workdir:
         return Path(settings.workdir).expanduser()
-    return cache_dir() / "training" / settings.digest()[:20]
+    key = {name: value for name, value in settings.key().items() if name != "steps"}
+    return cache_dir() / "training" / digest(key)[:20]
+
+
+def _longer(settings: TrainSettings, before: int, workdir: Path) -> str:
+    """What happens to a run that goes on beyond its end; what it had learnt steps aside."""
+    kept = ""
+    if (workdir / TRAINED).is_dir():  # else a run killed before its new end would seem finished
+        aside = workdir / f"{TRAINED}-{before}"
+        (workdir / TRAINED).rename(aside)
+        kept = f" What the shorter run learnt is kept in {aside}."
+    rate = float(optimizers.learning_rate(settings)(before // settings.accumulate))
+    return (
+        f"The run of {before} steps goes on to {settings.steps}: the learning rate follows the "
+        f"longer schedule from here, {rate:.2e} at step {before}, where the shorter one came to 0."
+        f"{kept}"
+    )
 
 
 def _check_devices(settings: TrainSettings, devices: int) -> None:

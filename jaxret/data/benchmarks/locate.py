@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from jaxret.data.benchmarks import archives, registry
-from jaxret.data.folder import find_photographs
+from jaxret.data.photographs import find_photographs
 from jaxret.errors import UserError
 
 _ENDINGS = (".jpg", ".jpeg")

@@ -22,7 +22,8 @@ from PIL import Image
 
 from jaxret.data.dataset import Box, Dataset
 from jaxret.data.demo.rephotograph import Strength, rephotograph
-from jaxret.data.folder import GROUND_TRUTH_FILE, load_folder
+from jaxret.data.folder import load_folder
+from jaxret.data.photographs import GROUND_TRUTH_FILE
 from jaxret.errors import UserError
 from jaxret.runtime.machine import cores
 

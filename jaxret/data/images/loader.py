@@ -17,7 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxret.data.dataset import Split
-from jaxret.data.images.decode import DECODERS, RESIZES, BadImage, to_pixels
+from jaxret.data.images.decode import BadImage, to_pixels
+from jaxret.data.images.opening import DECODERS
+from jaxret.data.images.resize import RESIZES
 from jaxret.runtime.machine import cores
 from jaxret.runtime.timing import Clock
 

@@ -10,6 +10,7 @@ from jaxret.report.results import METRICS, Results
 from jaxret.report.tables.cells import DASH, UNREADABLE_NOTE, Cell, Row, Table
 from jaxret.report.tables.layouts import tables
 
+FOUND_COLUMNS = ("rank", "photograph", "similarity")  # of a search
 CSV_COLUMNS = (
     *("dataset", "model", "dim", "ranking", "protocol", "metric"),
     *("ours", "paper", "difference", "queries", "isolated_queries", "note"),
@@ -150,9 +151,16 @@ def _markdown_cell(table: Table, cell: Cell) -> str:
 
 
 def to_csv(results: Results) -> str:
-    """One line a figure and metric, in percent, then the cells of the tables that were not run."""
+    """One line a figure and metric, in percent, then the cells of the tables that were not run.
+
+    Of a search one line a result.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    if results.found:
+        writer.writerow(FOUND_COLUMNS)
+        writer.writerows(_csv_found(one) for one in results.found)
+        return text.getvalue()
     writer.writerow(CSV_COLUMNS)
     for figure in results.figures:
         for metric in METRICS:
@@ -161,6 +169,10 @@ def to_csv(results: Results) -> str:
     for table in tables(results):
         writer.writerows(_csv_gap(cell) for cell in table.cells() if cell.ours is None)
     return text.getvalue()
+
+
+def _csv_found(one: dict) -> list[object]:
+    return [one["rank"], one_line(one["photograph"]), f"{one['similarity']:.6g}"]
 
 
 def _csv_figure(figure: dict, metric: str) -> list[object]:
