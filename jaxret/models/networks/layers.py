@@ -6,7 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxret.models.networks.convolution import Padding, conv2d, depthwise_conv2d
+from jaxret.models.networks.convolution import Padding, depthwise_conv2d
+from jaxret.models.networks.dense_convolution import conv2d
 
 
 @dataclass(frozen=True)
