@@ -136,19 +136,6 @@ def _grouped_convolution(padded: jax.Array, kernel: jax.Array, stride: int) -> j
     )
 
 
-def max_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
-    """Padding never wins the maximum: it counts as minus infinity, as in both frameworks."""
-    pads = [pad_widths(size, window, stride, padding) for size in x.shape[1:3]]
-    return lax.reduce_window(
-        x,
-        np.array(-np.inf, x.dtype),  # NumPy's: a traced value would have no gradient
-        lax.max,
-        (1, window, window, 1),
-        (1, stride, stride, 1),
-        ((0, 0), *pads, (0, 0)),
-    )
-
-
 def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     """Unpadded mean over windows; the rows that fill no window are left out."""
     if window == stride == 1:

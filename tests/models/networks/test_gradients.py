@@ -14,8 +14,9 @@ from twins.building import pixels_to_torch
 from jaxret.convert import from_state_dict
 from jaxret.models import get
 from jaxret.models.encoder import forward_training, named_arrays
-from jaxret.models.networks.convolution import depthwise_conv2d, max_pool
+from jaxret.models.networks.convolution import depthwise_conv2d
 from jaxret.models.networks.dense_convolution import conv2d
+from jaxret.models.networks.max_pooling import max_pool
 
 SIZES = [(6, 6), (9, 7)]
 
