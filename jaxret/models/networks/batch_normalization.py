@@ -87,7 +87,9 @@ def _backward(
     slope = slope.astype(wide)
     centred = x.astype(wide) - row(mean)
     inverse = jax.lax.rsqrt(var + epsilon)
-    total, by_x = _sum(slope), _sum(slope * centred)
+    # Of x itself: a sum over `centred` would have it kept beside x from the forward pass on.
+    total = _sum(slope)
+    by_x = _sum(slope * x.astype(wide)) - mean * total
     to_mean = slope_of_mean - scale * inverse * total
     to_var = slope_of_var - scale * inverse**3 * by_x / 2
     share = (_weights(centred, mask) / (x.shape[1] * x.shape[2])).reshape(-1, 1, 1, 1)

@@ -148,8 +148,8 @@ def _slope_of_kernel(
 
     wide = jnp.promote_types(slope.dtype, jnp.float32)
     totals = [jnp.zeros(shape[2:], wide)] * (shape[0] * shape[1])
-    blocks = tuple(a[:whole].reshape(-1, at_once, *a.shape[1:]) for a in (x, slope))
-    totals, _ = lax.scan(add, totals, blocks)
+    first, second = (a[:whole].reshape(-1, at_once, *a.shape[1:]) for a in (x, slope))
+    totals, _ = lax.scan(add, totals, (first, second))
     if whole < len(x):
         totals, _ = add(totals, (x[whole:], slope[whole:]))
     return jnp.stack(totals).reshape(shape).astype(slope.dtype)
