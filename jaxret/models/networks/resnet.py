@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 
-from jaxret.models.networks.convolution import Padding, max_pool
+from jaxret.models.networks.convolution import Padding
 from jaxret.models.networks.heads import GeM, NormalizedLinear
 from jaxret.models.networks.layers import Style, conv_bn
+from jaxret.models.networks.max_pooling import max_pool
 
 # depth -> blocks a stage, and whether a block is a bottleneck (torchvision's resnet18 and so on;
 # 200 is VICReg's)
