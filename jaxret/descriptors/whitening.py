@@ -99,8 +99,11 @@ class PCAWhitening:
 
     @cached_property
     def projection(self) -> jax.Array:
-        """[dim, C] float32: diag(variance^-power) components; rows without variance are zero."""
-        kept = self.variance > LEAST_VARIANCE * self.variance.max()
+        """[dim, C] float32: diag(variance^-power) components; rows without variance are zero.
+
+        Where the power is 0 nothing is divided, and all rows are kept.
+        """
+        kept = (self.variance > LEAST_VARIANCE * self.variance.max()) | (self.power == 0)
         scale = np.where(kept, np.where(kept, self.variance, 1.0) ** -self.power, 0.0)
         return jnp.asarray(scale[:, None] * self.components, jnp.float32)
 

@@ -46,7 +46,7 @@ def test_the_momentum_encoder_is_not_taken_for_the_encoder(plain, digest):
 def test_two_networks_under_unknown_prefixes_are_not_chosen_from(plain):
     state = {f"left.{name}": value for name, value in plain.items()}
     state |= {f"right.{name}": value for name, value in plain.items()}
-    with pytest.raises(UserError, match=r"no conv1\.weight"):
+    with pytest.raises(UserError, match=r"2 networks .*: left, right\. .*--checkpoint_key=left"):
         from_checkpoint(state, "resnet18")
 
 

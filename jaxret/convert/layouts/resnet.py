@@ -28,6 +28,5 @@ RESNET = Layout(
         for inner in ("encoder_q.", "encoder.", "backbone.", "")
         for outer in ("module.", "")
     ),
-    wrappers=("state_dict", "model", "teacher"),
     witness="layer1.0.conv1.weight",
 )

@@ -3,18 +3,26 @@
 import zipfile
 from pathlib import Path
 
+from jaxret.convert.reading import safetensors_files
 from jaxret.errors import UserError
 
 TORCH_ZIP = "torch zip"
 TORCH_STREAM = "torch stream"
 TORCH_TAR = "torch tar"
 SAFETENSORS = "safetensors"
+SHARDS = "safetensors shards"
 NPZ = "npz"
 PICKLE = "pickle"
 TENSORFLOW = "tensorflow"
 
 # torch.serialization's magic number, pickled at protocol 2: how every file of torch 0.2-1.5 begins.
 _STREAM_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+def file_of(path: Path) -> Path:
+    """The checkpoint's file in a folder that holds one under a hub's name; else `path` itself."""
+    names = ("model.safetensors", f"model.safetensors{safetensors_files.INDEX}")
+    return next((path / name for name in names if (path / name).is_file()), path)
 
 
 def recognise(path: Path) -> str:
@@ -54,6 +62,8 @@ def tensorflow_prefix(path: Path) -> Path | None:
 def _from_bytes(path: Path, start: bytes) -> str:
     if start.startswith(b"PK\x03\x04"):
         return _zip_form(path)
+    if path.name.endswith(safetensors_files.INDEX):
+        return SHARDS
     if start.startswith(_STREAM_START):
         return TORCH_STREAM
     if start[257:262] == b"ustar":
@@ -128,6 +138,8 @@ def _is_text(start: bytes) -> bool:
 
 
 def _directory(path: Path) -> str:
+    if (alone := sorted(path.glob("*.safetensors"))) or (alone := sorted(path.glob("*.pth"))):
+        return f"'{path}' is a directory. Give the file in it, such as '{alone[0]}'."
     indices = sorted(path.glob("*.index"))
     if indices:
         prefix = indices[-1].with_suffix("")

@@ -17,7 +17,7 @@ import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, BinaryIO, ClassVar
 
 from jaxret.runtime import pickled_arrays
@@ -167,10 +167,10 @@ _BAGS = re.compile(
 
 
 # Of these a name outside the tables is no class of a training script.
-_LIBRARIES = frozenset(
-    "numpy scipy pandas sklearn torch jax jaxlib flax optax haiku byol tensorflow keras dill "
-    "cloudpickle joblib pip setuptools pkg_resources".split()
-) | {*sys.stdlib_module_names, *_compat_pickle.IMPORT_MAPPING}
+_READERS = "numpy scipy pandas sklearn joblib torch tensorflow keras jax flax optax haiku byol"
+_INSTALLERS = "dill cloudpickle pip setuptools pkg_resources"
+_LIBRARIES = {*_READERS.split(), *_INSTALLERS.split(), *_compat_pickle.IMPORT_MAPPING}
+_LIBRARIES |= sys.stdlib_module_names
 
 
 def _is_of_its_maker(module: str, name: str) -> bool:
@@ -235,14 +235,18 @@ def pickle_module(more: Mapping[str, Any]) -> Any:
     )
 
 
-def load(file: BinaryIO) -> Any:
+def load(file: BinaryIO, more: Mapping[str, Any] = MappingProxyType({})) -> Any:
     """Reads one pickle of plain values, numpy arrays and the foreign classes above.
+
+    Args:
+        file: opened for reading.
+        more: as in `pickle_module`.
 
     Raises:
         ForbiddenName: the stream names anything else; nothing was called.
         pickle.UnpicklingError: it is damaged.
     """
-    return plain(RestrictedUnpickler(file).load())
+    return plain(pickle_module(more).load(file))
 
 
 def plain(value: Any, _seen: dict[int, Any] | None = None) -> Any:
