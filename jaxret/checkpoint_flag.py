@@ -5,9 +5,13 @@ mine=FOLDER,other=FILE             several; their names go wherever a model's na
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jaxret.errors import UserError
+
+OF_FILES = ("checkpoint_key", "mean", "std", "stem_pool")  # flags that say how one is read
 
 # A path with an equals sign in its first part is written ./a=b.
 _NAME = re.compile(r"[^/\\=+,\s]+(?==)")
@@ -71,6 +75,19 @@ def models(text: str | None, said: list[str], present: bool) -> list[str]:
     return said
 
 
+def check_alone(said: Mapping[str, Any]) -> None:
+    """Refuses what speaks of a file in --checkpoint where none is given.
+
+    Args:
+        said: Values by the names of the flags.
+    """
+    for name in OF_FILES if not said["checkpoint"] else ():
+        if (value := said[name]) is not None:
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            raise UserError(f"--{name}={shown} is of a file in --checkpoint: give both.")
+
+
 def is_folder(place: str) -> bool:
-    """Whether it holds converted weights; a file is another framework's."""
-    return Path(place).expanduser().is_dir()
+    """Whether it holds converted weights; a file is another framework's, as is a hub's folder."""
+    path = Path(place).expanduser()
+    return path.is_dir() and not any(path.glob("*.safetensors"))

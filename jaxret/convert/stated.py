@@ -77,7 +77,8 @@ def _taken(found: Stated, mapping: Mapping[str, Any], where: str) -> Stated:
     for field in ("mean", "std"):
         values = mapping.get(field, mapping.get(f"image_{field}"))
         if getattr(found, field) is None and values is not None:
-            found = replace(found, **{field: (pixel(values, field, where), where)})
+            taken: dict[str, Any] = {field: (pixel(values, field, where), where)}
+            found = replace(found, **taken)
     return found
 
 
@@ -119,7 +120,8 @@ def applied(
         source = (pixel(said, field, f"--{field}"), f"--{field}") if said is not None else None
         source = source or getattr(stated, field)
         if source is not None:
-            spec = replace(spec, **{field: source[0]})
+            taken: dict[str, Any] = {field: source[0]}
+            spec = replace(spec, **taken)
             notes.append(f"{field}: from {source[1]}")
     return spec, notes
 

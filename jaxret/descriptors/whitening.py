@@ -44,13 +44,17 @@ class PCAWhitening:
     power: float = 0.5
 
     @classmethod
-    def fit(cls, x: ArrayLike, dim: int = defaults.PCA_DIM, power: float = 0.5) -> Self:
+    def fit(
+        cls, x: ArrayLike, dim: int = defaults.PCA_DIM, power: float = 0.5, floor: float = 0.0
+    ) -> Self:
         """Learns the whitening from the rows of `x`.
 
         Args:
           x: [N, C] descriptors.
           dim: directions kept, at most min(N - 1, C): centred rows span no more.
           power: exponent of the variance that is divided by.
+          floor: variances below this part of the largest are raised to it, so that directions
+            that hold only noise are not blown up (1e-5 in VISSL's instance retrieval).
 
         Raises:
           UserError: `x` holds NaN or infinity or has no spread, or `dim` is out of range.
@@ -62,6 +66,7 @@ class PCAWhitening:
         variance, components = solve(rows, mean, dim)
         if not variance[0] > 0:
             raise UserError("All descriptors are equal: there is no variance to whiten.")
+        variance = np.maximum(variance, floor * variance[0])
         return cls(mean, _with_fixed_signs(components), variance, power)
 
     @classmethod

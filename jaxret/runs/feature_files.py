@@ -25,6 +25,7 @@ from jaxret.runs.run import environment
 from jaxret.runtime.timing import Clock
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages.context import workdir_of
+from jaxret.stages.whitening import of_file
 
 
 def run_given(
@@ -40,7 +41,8 @@ def run_given(
       features: .npy of shape [N, D], rows in the order of the ground truth's imlist.
       query_features: .npy of shape [Q, D], rows in the order of its qimlist.
       truth: .pkl, .mat or .json in the form of the benchmarks.
-      settings: rankings and their numbers; with a `pca_dim` the descriptors are whitened first.
+      settings: rankings and their numbers; with a `pca_dim` or a file as
+        `whitening` the descriptors are L2-normalised and whitened first.
       report: whether the report is written into the workdir.
 
     Raises:
@@ -56,12 +58,12 @@ def run_given(
             f"{database.shape[1]}: both must come from one encoder."
         )
     dim = settings.pca_dim if settings.pca_dim == TRUE_DIM else database.shape[1]
-    if isinstance(settings.pca_dim, int):
+    if settings.whitening_file or isinstance(settings.pca_dim, int):
         queries, database = (np.asarray(l2_normalize(rows)) for rows in (queries, database))
         with clock.timed("whitening"):
-            learnt = PCAWhitening.fit(database, settings.pca_dim)
+            learnt = _whitening(database, settings)
             queries, database = np.asarray(learnt(queries)), np.asarray(learnt(database))
-        dim = settings.pca_dim
+        dim = learnt.dim
     with clock.timed("ranking"):
         ranked = rank_all(queries, database, settings.ranking, ranking_settings(settings))
 
@@ -127,11 +129,21 @@ def _dataset(known: GroundTruth, truth: Path) -> Dataset:
 
 def _own(settings: Settings) -> dict[str, object]:
     """The settings that count here: those of the ranking."""
-    wanted = ("ranking", "pca_dim", "aqe", "dba", "dfs")
+    wanted = ("ranking", "pca_dim", "whitening", "aqe", "dba", "dfs")
     return {k: v for k, v in settings.key().items() if k.startswith(wanted)}
 
 
+def _whitening(database: np.ndarray, settings: Settings) -> PCAWhitening:
+    """That of a file, or learnt on the database."""
+    if settings.whitening_file:
+        return of_file(settings)[0]
+    assert isinstance(settings.pca_dim, int)
+    return PCAWhitening.fit(database, settings.pca_dim, floor=settings.whitening_floor)
+
+
 def _whitening_note(settings: Settings) -> str:
+    if settings.whitening_file:
+        return of_file(settings)[1][0]
     if isinstance(settings.pca_dim, int):
         return f"PCA-whitening to {settings.pca_dim} dimensions was learnt on the database."
     return "The descriptors are ranked as they are given, L2-normalised (--pca_dim whitens them)."

@@ -32,7 +32,10 @@ def published_state(spec: ModelSpec, twin: nn.Module) -> dict[str, Any]:
     if spec.name.startswith("resnet"):
         return state | _linear("fc", 2048, 1000)
     if spec.layout == "cirtorch":
-        meta = {"architecture": f"resnet{dict(spec.arguments)['depth']}", "pooling": "gem"}
+        meta: dict[str, Any] = {
+            "architecture": f"resnet{dict(spec.arguments)['depth']}",
+            "pooling": "gem",
+        }
         meta |= {"mean": list(spec.mean), "std": list(spec.std), "outputdim": spec.channels}
         return {"meta": meta, "state_dict": cirtorch_names(state)}
     if spec.name == "byol":

@@ -23,7 +23,7 @@ from jaxret.convert.reading import (
 )
 from jaxret.errors import UserError
 
-__all__ = ["Checkpoint", "read_checkpoint"]
+__all__ = ["Checkpoint", "contents_of", "read_checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,23 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         UserError: the file is none, is cut short or damaged, holds no tensors, or asks for a class
             or function beyond the few that published checkpoints need; nothing in it was run.
     """
+    place, form, contents = contents_of(path)
+    found = mappings.checked(contents, str(place))
+    return Checkpoint(str(place), form, found, mappings.extras_of(contents))
+
+
+def contents_of(path: str | Path) -> tuple[Path, str, Any]:
+    """The file itself, its form, and what it holds as plain mappings, lists and tensors.
+
+    Raises:
+        UserError: as `read_checkpoint`, whatever the contents are.
+    """
     path = container.file_of(Path(path).expanduser())
     form = container.recognise(path)
     if form == container.TENSORFLOW:
         path = container.tensorflow_prefix(path) or path
     try:
-        contents = _load(path, form)
+        return path, form, _load(path, form)
     except UserError:
         raise
     except safe_pickle.ForbiddenName as error:
@@ -88,8 +99,6 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             f"'{path}' begins as a {form} file but cannot be read to its end"
             f" ({type(error).__name__}: {_first_line(error)}). Download it again."
         ) from error
-    found = mappings.checked(contents, str(path))
-    return Checkpoint(str(path), form, found, mappings.extras_of(contents))
 
 
 def _load(path: Path, form: str) -> Any:

@@ -13,8 +13,10 @@ from jaxret.errors import UserError
 WRAPPERS = ("state_dict", "model", "teacher")
 
 # Beside the weights and of no use to an encoder, often twice as large as they are.
-_DROPPED = ("optimizer", "optim", "opt", "opt_state", "optimizer_states", "dino_loss")
-_DROPPED += ("fp16_scaler", "amp")
+_DROPPED = (
+    *("optimizer", "optim", "opt", "opt_state", "optimizer_states"),
+    *("dino_loss", "fp16_scaler", "amp"),
+)
 _DEPTH = 4  # of mappings within mappings that are looked into
 
 

@@ -1,0 +1,146 @@
+"""A whitening that was learnt elsewhere, out of a file; nothing that the file names is run.
+
+y = P (x - m), L2-normalised, is what all of them are:
+
+- cirtorch's {"m": [D, 1], "P": [D', D]}, as .pkl or .mat, alone or in a network's meta["Lw"]
+- VISSL's PCA, pickled: `mean` [1, D] and `DVt` [D', D]
+- scikit-learn's PCA, pickled; it divides by the deviations unless it was fitted with whiten=False
+- what `PCAWhitening.save` writes, and an .npz of m and P
+
+Where a file holds several, FILE#KEY names one by the keys that lead to it.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxret.convert.reading import container, contents_of
+from jaxret.descriptors.whitening import PCAWhitening
+from jaxret.errors import UserError
+from jaxret.runtime.artifacts import WorkdirError
+
+# (names of the mean and of the projection).
+_PROJECTIONS = (("m", "P"), ("mean", "DVt"))
+_SKLEARN = ("mean_", "components_", "explained_variance_")
+_OURS = ("format_version", "mean", "components", "variance", "power")
+_MAX_ENTRIES = 2**29  # of a projection: 16,384 x 16,384 has half of that
+_DEPTH = 5
+
+
+def read_whitening(place: str | Path) -> PCAWhitening:
+    """The whitening in a file.
+
+    Args:
+        place: FILE, or FILE#KEY where it holds several.
+
+    Raises:
+        UserError: It cannot be read, holds none or several, or its arrays do not fit together.
+    """
+    path, key = _split(str(place))
+    found = dict(_whitenings(_contents(path), ""))
+    if key:
+        found = {name: one for name, one in found.items() if f".{key}." in f".{name}."}
+    if len(found) == 1:
+        return _made(path, *found.values())
+    if not found:
+        under = f" under '{key}'" if key else ""
+        raise UserError(
+            f"{path} holds no whitening{under}: neither m and P (cirtorch), nor mean and DVt "
+            "(VISSL), nor a PCA of scikit-learn or of jaxret."
+        )
+    raise UserError(
+        f"{path} holds {len(found)} whitenings: {', '.join(found)}. Choose one, for example "
+        f"--whitening={path}#{next(iter(found))}."
+    )
+
+
+def _split(place: str) -> tuple[Path, str]:
+    name, _, key = place.rpartition("#")
+    if not name or Path(place).expanduser().exists():
+        name, key = place, ""
+    return Path(name).expanduser(), key
+
+
+def _contents(path: Path) -> Any:
+    if not path.is_file():
+        raise UserError(
+            f"--whitening={path} is neither 'learnt', 'checkpoint' nor a file that is there."
+        )
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start.startswith((b"MATLAB", b"\x89HDF")):
+        return _matlab(path, start)
+    try:
+        form, contents = contents_of(path)[1:]
+    except UserError as error:
+        raise UserError(f"--whitening: {error}") from error
+    if form == container.NPZ and set(_OURS) <= set(contents):
+        try:
+            return {"": PCAWhitening.load(path)}
+        except (WorkdirError, KeyError, ValueError, TypeError) as error:
+            raise UserError(f"{path} is damaged ({str(error)[:200]}).") from error
+    return contents
+
+
+def _matlab(path: Path, start: bytes) -> Any:
+    """The variables of a .mat file, structs as mappings; refused where they claim too much."""
+    import scipy.io
+
+    again = "save it from MATLAB with save(..., '-v7')"
+    if start.startswith((b"MATLAB 7.3", b"\x89HDF")):
+        raise UserError(f"{path} is an HDF5 file (MATLAB 7.3), which is not read here: {again}.")
+    try:
+        for name, shape, _ in scipy.io.whosmat(str(path)):
+            if np.prod([int(side) for side in shape], dtype=object) > _MAX_ENTRIES:
+                raise ValueError(f"{name} claims the shape {shape}")
+        variables = scipy.io.loadmat(str(path), simplify_cells=True)
+    # A damaged file can raise nearly anything in this reader.
+    except (Exception, MemoryError) as error:
+        reason = str(error).split("\n")[0][:200] or type(error).__name__
+        raise UserError(f"{path} cannot be read as a .mat file ({reason}): {again}.") from error
+    return {name: value for name, value in variables.items() if not name.startswith("__")}
+
+
+def _whitenings(value: Any, key: str, depth: int = _DEPTH) -> Iterator[tuple[str, Any]]:
+    """(keys that lead there, mapping of its arrays) of every whitening in what a file holds."""
+    if isinstance(value, PCAWhitening):
+        yield key, value
+    if not isinstance(value, Mapping):
+        return
+    names = [*_PROJECTIONS, _SKLEARN]
+    if any(all(name in value for name in one) for one in names):
+        yield key, value
+    for name, inner in value.items() if depth else ():
+        yield from _whitenings(inner, f"{key}.{name}".strip("."), depth - 1)
+
+
+def _made(path: Path, found: Any) -> PCAWhitening:
+    if isinstance(found, PCAWhitening):
+        return found
+    if all(name in found for name in _SKLEARN):
+        mean, components, variance = (_numbers(path, name, found[name]) for name in _SKLEARN)
+        power = 0.5 if found.get("whiten", False) else 0.0
+        return PCAWhitening.from_pca(mean, components, variance, power)
+    names = next(pair for pair in _PROJECTIONS if all(name in found for name in pair))
+    mean, projection = (_numbers(path, name, found[name]) for name in names)
+    mean = mean.ravel()
+    if projection.ndim != 2 or projection.shape[1] != mean.size:
+        turned = projection.ndim == 2 and projection.shape[0] == mean.size
+        hint = ": it is transposed" if turned else ""
+        raise UserError(
+            f"{path}: {names[1]} must be [dimensions, {mean.size}], as {names[0]} has {mean.size} "
+            f"numbers, but is {list(projection.shape)}{hint}."
+        )
+    return PCAWhitening.from_pca(mean, projection, np.ones(len(projection)))
+
+
+def _numbers(path: Path, name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value, np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: {name} is no array of numbers ({error}).") from error
+    if array.size == 0 or not np.isfinite(array).all():
+        raise UserError(f"{path}: {name} is empty or holds NaN or infinity.")
+    return array
