@@ -10,6 +10,7 @@ y = P (x - m), L2-normalised, is what all of them are:
 Where a file holds several, FILE#KEY names one by the keys that lead to it.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def _matlab(path: Path, start: bytes) -> Any:
         raise UserError(f"{path} is an HDF5 file (MATLAB 7.3), which is not read here: {again}.")
     try:
         for name, shape, _ in scipy.io.whosmat(str(path)):
-            if np.prod([int(side) for side in shape], dtype=object) > _MAX_ENTRIES:
+            if min(shape, default=0) < 0 or math.prod(map(int, shape)) > _MAX_ENTRIES:
                 raise ValueError(f"{name} claims the shape {shape}")
         variables = scipy.io.loadmat(str(path), simplify_cells=True)
     # A damaged file can raise nearly anything in this reader.

@@ -1,5 +1,6 @@
 """Which kind of file a checkpoint is, told from its first bytes and never from its ending."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -15,8 +16,9 @@ NPZ = "npz"
 PICKLE = "pickle"
 TENSORFLOW = "tensorflow"
 
-# torch.serialization's magic number, pickled at protocol 2: how every file of torch 0.2-1.5 begins.
-_STREAM_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# torch.serialization's magic number as it is pickled: how every file of torch 0.2-1.5 begins, after
+# the protocol and, from protocol 4 on, the length of a frame.
+_STREAM_START = re.compile(rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", re.S)
 
 
 def file_of(path: Path) -> Path:
@@ -64,7 +66,7 @@ def _from_bytes(path: Path, start: bytes) -> str:
         return _zip_form(path)
     if path.name.endswith(safetensors_files.INDEX):
         return SHARDS
-    if start.startswith(_STREAM_START):
+    if _STREAM_START.match(start):
         return TORCH_STREAM
     if start[257:262] == b"ustar":
         return TORCH_TAR
