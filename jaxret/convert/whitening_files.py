@@ -17,24 +17,26 @@ from typing import Any
 
 import numpy as np
 
-from jaxret.convert.reading import container, contents_of
-from jaxret.descriptors.whitening import PCAWhitening
+from jaxret.convert.reading import contents_of
 from jaxret.errors import UserError
-from jaxret.runtime.artifacts import WorkdirError
 
 # (names of the mean and of the projection).
 _PROJECTIONS = (("m", "P"), ("mean", "DVt"))
 _SKLEARN = ("mean_", "components_", "explained_variance_")
-_OURS = ("format_version", "mean", "components", "variance", "power")
+_OURS = ("mean", "components", "variance", "power")
 _MAX_ENTRIES = 2**29  # of a projection: 16,384 x 16,384 has half of that
 _DEPTH = 5
 
 
-def read_whitening(place: str | Path) -> PCAWhitening:
-    """The whitening in a file.
+def read_whitening(place: str | Path) -> dict[str, Any]:
+    """The whitening in a file, as `PCAWhitening.from_pca` takes it.
 
     Args:
         place: FILE, or FILE#KEY where it holds several.
+
+    Returns:
+        "mean" [D], "components" [D', D], "explained_variance" [D'] and the "power" of it that is
+        divided by; a projection that is scaled already has variances of 1.
 
     Raises:
         UserError: It cannot be read, holds none or several, or its arrays do not fit together.
@@ -74,15 +76,9 @@ def _contents(path: Path) -> Any:
     if start.startswith((b"MATLAB", b"\x89HDF")):
         return _matlab(path, start)
     try:
-        form, contents = contents_of(path)[1:]
+        return contents_of(path)[2]
     except UserError as error:
         raise UserError(f"--whitening: {error}") from error
-    if form == container.NPZ and set(_OURS) <= set(contents):
-        try:
-            return {"": PCAWhitening.load(path)}
-        except (WorkdirError, KeyError, ValueError, TypeError) as error:
-            raise UserError(f"{path} is damaged ({str(error)[:200]}).") from error
-    return contents
 
 
 def _matlab(path: Path, start: bytes) -> Any:
@@ -106,35 +102,45 @@ def _matlab(path: Path, start: bytes) -> Any:
 
 def _whitenings(value: Any, key: str, depth: int = _DEPTH) -> Iterator[tuple[str, Any]]:
     """(keys that lead there, mapping of its arrays) of every whitening in what a file holds."""
-    if isinstance(value, PCAWhitening):
-        yield key, value
     if not isinstance(value, Mapping):
         return
-    names = [*_PROJECTIONS, _SKLEARN]
+    names = [*_PROJECTIONS, _SKLEARN, _OURS]
     if any(all(name in value for name in one) for one in names):
         yield key, value
     for name, inner in value.items() if depth else ():
         yield from _whitenings(inner, f"{key}.{name}".strip("."), depth - 1)
 
 
-def _made(path: Path, found: Any) -> PCAWhitening:
-    if isinstance(found, PCAWhitening):
-        return found
-    if all(name in found for name in _SKLEARN):
+def _made(path: Path, found: Mapping[str, Any]) -> dict[str, Any]:
+    def has(names: tuple[str, ...]) -> bool:
+        return all(name in found for name in names)
+
+    if has(_SKLEARN):
         mean, components, variance = (_numbers(path, name, found[name]) for name in _SKLEARN)
         power = 0.5 if found.get("whiten", False) else 0.0
-        return PCAWhitening.from_pca(mean, components, variance, power)
-    names = next(pair for pair in _PROJECTIONS if all(name in found for name in pair))
-    mean, projection = (_numbers(path, name, found[name]) for name in names)
-    mean = mean.ravel()
-    if projection.ndim != 2 or projection.shape[1] != mean.size:
-        turned = projection.ndim == 2 and projection.shape[0] == mean.size
-        hint = ": it is transposed" if turned else ""
-        raise UserError(
-            f"{path}: {names[1]} must be [dimensions, {mean.size}], as {names[0]} has {mean.size} "
-            f"numbers, but is {list(projection.shape)}{hint}."
-        )
-    return PCAWhitening.from_pca(mean, projection, np.ones(len(projection)))
+    elif has(_OURS):
+        mean, components, variance, powers = (_numbers(path, n, found[n]) for n in _OURS)
+        power = float(powers.ravel()[0])
+    else:
+        names = next(pair for pair in _PROJECTIONS if has(pair))
+        mean, components = (_numbers(path, name, found[name]) for name in names)
+        mean = mean.ravel()
+        _check_projection(path, names, mean, components)
+        variance, power = np.ones(len(components)), 0.5
+    arrays = {"mean": mean, "components": components, "explained_variance": variance}
+    return {**arrays, "power": power}
+
+
+def _check_projection(
+    path: Path, names: tuple[str, str], mean: np.ndarray, projection: np.ndarray
+) -> None:
+    if projection.ndim == 2 and projection.shape[1] == mean.size:
+        return
+    turned = projection.ndim == 2 and projection.shape[0] == mean.size
+    raise UserError(
+        f"{path}: {names[1]} must be [dimensions, {mean.size}], as {names[0]} has {mean.size} "
+        f"numbers, but is {list(projection.shape)}{': it is transposed' if turned else ''}."
+    )
 
 
 def _numbers(path: Path, name: str, value: Any) -> np.ndarray:

@@ -114,7 +114,7 @@ def of_file(settings: Settings) -> tuple[PCAWhitening, tuple[str, ...]]:
     """The one that --whitening names, to the dimension that is asked for; and a note."""
     from jaxret.convert.whitening_files import read_whitening  # late: a pickled one needs torch
 
-    found = _cut(read_whitening(settings.whitening), settings)
+    found = _cut(PCAWhitening.from_pca(**read_whitening(settings.whitening)), settings)
     channels = found.components.shape[1]
     return found, (
         f"Whitened as {settings.whitening} says, from {channels} to {found.dim} dimensions.",

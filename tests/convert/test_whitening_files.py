@@ -14,11 +14,15 @@ import torch
 from sklearn.decomposition import PCA
 
 from jaxret import PCAWhitening, Settings
-from jaxret.convert.whitening_files import read_whitening
+from jaxret.convert import whitening_files
 from jaxret.errors import UserError
 from jaxret.runs.feature_files import run_given
 
 CHANNELS, DIM = 12, 5
+
+
+def read_whitening(place):
+    return PCAWhitening.from_pca(**whitening_files.read_whitening(place))
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,8 @@ def _load(path: Path, form: str) -> Any:
     if form == container.TENSORFLOW:
         return tensorflow_bundle.load(path)
     if form == container.SAFETENSORS:
-        return safetensors_files.read_whole(path)
+        safetensors_files.check_alone(path)
+        return safetensors_files.read_file(path)
     if form == container.SHARDS:
         return safetensors_files.read_sharded(path)
     if form == container.NPZ:

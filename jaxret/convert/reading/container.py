@@ -23,8 +23,11 @@ _STREAM_START = re.compile(rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\x
 
 def file_of(path: Path) -> Path:
     """The checkpoint's file in a folder that holds one under a hub's name; else `path` itself."""
-    names = ("model.safetensors", f"model.safetensors{safetensors_files.INDEX}")
-    return next((path / name for name in names if (path / name).is_file()), path)
+    if not path.is_dir():
+        return path
+    named = (safetensors_files.SINGLE, safetensors_files.INDEX)
+    whole = next((path / name for name in named if (path / name).is_file()), None)
+    return whole or safetensors_files.index_in(path) or path
 
 
 def recognise(path: Path) -> str:
@@ -64,7 +67,7 @@ def tensorflow_prefix(path: Path) -> Path | None:
 def _from_bytes(path: Path, start: bytes) -> str:
     if start.startswith(b"PK\x03\x04"):
         return _zip_form(path)
-    if path.name.endswith(safetensors_files.INDEX):
+    if path.name.endswith(safetensors_files.INDEX_ENDING):
         return SHARDS
     if _STREAM_START.match(start):
         return TORCH_STREAM

@@ -1,7 +1,8 @@
-"""Safetensors: one file, or several with an index that says which tensor lies in which.
+"""safetensors files, one or many: name -> array, without PyTorch.
 
-A large network is saved as model-00001-of-00003.safetensors and so on, beside them
-model.safetensors.index.json: {"weight_map": {name of a tensor: name of a file}}.
+A file is a length (8 bytes, little-endian), a header in JSON {name: {dtype, shape, data_offsets}}
+and the bytes. A model too large for one file lies in several beside `*.safetensors.index.json`,
+whose "weight_map" says which file holds which array.
 """
 
 import json
@@ -10,91 +11,113 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+import ml_dtypes
+import numpy as np
+
 from jaxret.errors import UserError
 
-INDEX = ".index.json"  # how the name of an index ends
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+INDEX_ENDING = ".safetensors.index.json"  # of an index by any other name
 _SHARD = re.compile(r"-(\d+)-of-(\d+)\.safetensors$")
-_MAX_INDEX_BYTES = 64 * 1024 * 1024  # of a network of 100,000 tensors it has some 10 MB
+_MAX_INDEX_BYTES = 64 * 1024 * 1024  # of a network of 100,000 arrays it has some 10 MB
+
+_DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": ml_dtypes.bfloat16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
 
 
-def read_whole(path: Path) -> dict[str, Any]:
-    """Name -> tensor of a file that stands alone.
-
-    Raises:
-        UserError: safetensors is not installed, or the file is one of several.
-    """
-    shard = _SHARD.search(path.name)
-    if shard and int(shard[2]) > 1:
-        index = _SHARD.sub(f".safetensors{INDEX}", path.name)
-        here = "" if path.with_name(index).is_file() else " (which is not there: download it too)"
-        raise UserError(
-            f"'{path}' is one of {int(shard[2])} files that hold one network together. Give their"
-            f" index, '{path.with_name(index)}'{here}."
-        )
-    return _tensors(path)
-
-
-def read_sharded(index_or_folder: str | Path) -> dict[str, Any]:
-    """Name -> tensor of all files that an index names; they lie beside it.
+def read_sharded(place: str | Path) -> dict[str, np.ndarray]:
+    """All arrays of a folder or of an index, floats as float32.
 
     Args:
-        index_or_folder: the index, or the folder that holds exactly one.
+        place: A folder with `model.safetensors` or `model.safetensors.index.json`, an index, or
+            one safetensors file.
 
     Raises:
-        UserError: no index or several; it is damaged, names a file outside its folder, or one
-            that is not there; a tensor is not where it says.
+        UserError: There is none, a shard is missing or damaged, index and shards disagree, or the
+            index names a file outside its folder.
     """
-    index = _index(Path(index_or_folder).expanduser())
-    places = _weight_map(index)
-    tensors: dict[str, Any] = {}
-    for file in sorted(set(places.values())):
-        path = index.parent / file
-        if not path.is_file():
-            there = len({f for f in places.values() if (index.parent / f).is_file()})
+    place = Path(place).expanduser()
+    if place.is_dir():
+        place = _in_folder(place)
+    if not place.name.endswith(INDEX_ENDING):
+        return read_file(place)
+    where = _weight_map(place)
+    arrays: dict[str, np.ndarray] = {}
+    shards = sorted(set(where.values()))
+    for shard in shards:
+        if not (place.parent / shard).is_file():
+            there = sum((place.parent / one).is_file() for one in shards)
             raise UserError(
-                f"'{index}' names '{file}', which is not beside it ({there} of"
-                f" {len(set(places.values()))} files are). Download it too."
+                f"{place.parent} lacks {shard}, which {place.name} names ({there} of {len(shards)} "
+                "files are there): download it too."
             )
-        held = _tensors(path)
-        for name in [name for name, place in places.items() if place == file]:
-            if name not in held:
-                raise UserError(
-                    f"'{index}' says that '{name}' lies in '{file}', but it does not: the files"
-                    " are not of one download. Download them again."
-                )
-            tensors[name] = held[name]
-    return tensors
+        arrays |= read_file(place.parent / shard)
+    absent = sorted(set(where) - set(arrays))
+    if absent:
+        raise UserError(
+            f"{where[absent[0]]} of {place.parent} does not hold {absent[0]}, as {place.name} says:"
+            " the files are not of one download."
+        )
+    return {name: arrays[name] for name in where}
 
 
-def _index(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    found = sorted(path.glob(f"*.safetensors{INDEX}"))
-    if len(found) != 1:
-        names = ", ".join(file.name for file in found) or "none"
-        raise UserError(f"'{path}' must hold one *.safetensors{INDEX}, but holds {names}.")
-    return found[0]
+def check_alone(path: Path) -> None:
+    """UserError where a file is one of several that hold one network together."""
+    shard = _SHARD.search(path.name)
+    if shard is None or int(shard[2]) < 2:
+        return
+    index = path.with_name(_SHARD.sub(INDEX_ENDING, path.name))
+    absent = "" if index.is_file() else " (which is not there: download it too)"
+    raise UserError(
+        f"'{path}' is one of {int(shard[2])} files that hold one network together. Give their "
+        f"index, '{index}'{absent}."
+    )
+
+
+def index_in(folder: Path) -> Path | None:
+    """The one index in a folder, by whatever name; None where there is none or several."""
+    found = sorted(folder.glob(f"*{INDEX_ENDING}"))
+    return found[0] if len(found) == 1 else None
+
+
+def _in_folder(folder: Path) -> Path:
+    for name in (INDEX, SINGLE):
+        if (folder / name).is_file():
+            return folder / name
+    if (index := index_in(folder)) is not None:
+        return index
+    raise UserError(f"{folder} holds neither {SINGLE} nor {INDEX}.")
 
 
 def _weight_map(index: Path) -> dict[str, str]:
-    """Name of a tensor -> name of a file in the folder of the index."""
+    """Name of an array -> name of a file in the folder of the index."""
     try:
         if index.stat().st_size > _MAX_INDEX_BYTES:
             raise ValueError("it is too large")
-        stated = json.loads(index.read_text("utf-8"))
-        places = stated["weight_map"]
+        found = json.loads(index.read_text("utf-8"))["weight_map"]
+        if not isinstance(found, Mapping) or not found:
+            raise ValueError("its weight_map is empty")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = "it has no weight_map" if isinstance(error, KeyError | TypeError) else str(error)
-        raise UserError(f"'{index}' is no index of safetensors files ({reason[:200]}).") from error
-    if not isinstance(places, Mapping) or not places:
-        raise UserError(f"'{index}' is no index of safetensors files (its weight_map is empty).")
-    for name, file in places.items():
+        reason = str(error)[:200] or type(error).__name__
+        raise UserError(f"{index} is no index of safetensors files ({reason}).") from error
+    for name, file in found.items():
         if not isinstance(file, str) or not _is_plain_name(file):
             raise UserError(
-                f"'{index}' says that '{name}' lies in {file!r}, which is no name of a"
-                " .safetensors file in its own folder; nothing was read."
+                f"{index} names {file!r} for {name}, which is no .safetensors file or lies outside"
+                " its folder; nothing was read."
             )
-    return dict(places)
+    return dict(found)
 
 
 def _is_plain_name(file: str) -> bool:
@@ -103,20 +126,30 @@ def _is_plain_name(file: str) -> bool:
     return plain and file.endswith(".safetensors") and "\x00" not in file
 
 
-def _tensors(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, np.ndarray]:
+    """Arrays of one file by name, floats as float32; UserError where it is cut short or none."""
     try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as error:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= size - 8:
+                raise ValueError("no header")
+            header: dict[str, Any] = json.loads(file.read(length))
+        data = np.memmap(path, np.uint8, "r", 8 + length, size - 8 - length)
+        return {
+            name: _array(entry, data) for name, entry in header.items() if name != "__metadata__"
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
-            f"Reading '{path}' needs safetensors. Install it with: pip install 'jaxret[convert]'"
+            f"{path} is no safetensors file or is cut short ({error}). Download it again."
         ) from error
-    try:
-        # Through torch, which knows bfloat16.
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0][:200]
-        raise UserError(
-            f"'{path}' begins as a safetensors file but cannot be read to its end ({reason})."
-            " Download it again."
-        ) from error
+
+
+def _array(entry: dict[str, Any], data: np.ndarray) -> np.ndarray:
+    start, end = entry["data_offsets"]
+    if not 0 <= start <= end <= len(data):
+        raise ValueError("an array lies beyond its end")
+    array = data[start:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    if array.dtype.kind in "fV" or array.dtype == ml_dtypes.bfloat16:
+        return array.astype(np.float32)  # a copy in memory
+    return np.array(array)

@@ -78,7 +78,7 @@ def test_one_of_one_is_a_file_like_any_other(tmp_path):
 
 def test_a_missing_shard_is_named(folder):
     (folder / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(UserError, match=r"names 'model-00002-of-00002\.safetensors', which is not"):
+    with pytest.raises(UserError, match=r"lacks model-00002-of-00002\.safetensors.*1 of 2 files"):
         read_checkpoint(folder)
 
 
@@ -104,7 +104,7 @@ def test_a_missing_shard_is_named(folder):
 def test_an_index_that_points_outside_its_folder_reads_nothing(folder, outside):
     save_file({"evil": torch.ones(1)}, folder.parent / "other.safetensors")
     rewrite(folder, evil=outside)
-    with pytest.raises(UserError, match=r"'evil' lies in .*own folder; nothing was read"):
+    with pytest.raises(UserError, match=r"for evil, which .*outside its folder; nothing was read"):
         read_checkpoint(folder)
 
 
@@ -120,7 +120,7 @@ def test_what_is_no_index_is_refused(folder, text):
 
 def test_a_tensor_that_is_not_where_it_should_be(folder):
     rewrite(folder, **{"absent.weight": "model-00001-of-00002.safetensors"})
-    with pytest.raises(UserError, match=r"'absent\.weight' lies in .*but it does not"):
+    with pytest.raises(UserError, match=r"does not hold absent\.weight"):
         read_checkpoint(folder)
 
 
@@ -128,20 +128,38 @@ def test_a_tensor_that_is_not_where_it_should_be(folder):
 def test_a_shard_cut_short_is_named(folder, keep):
     path = folder / "model-00002-of-00002.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UserError, match=r"model-00002-of-00002\.safetensors.*Download it again"):
+    with pytest.raises(
+        UserError, match=r"model-00002-of-00002\.safetensors is no .*Download it again"
+    ):
         read_checkpoint(folder)
 
 
-def test_a_header_that_lies_about_shapes_is_refused(tmp_path):
-    header = {"a": {"dtype": "F32", "shape": [1 << 40, 1 << 20], "data_offsets": [0, 16]}}
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F32", "shape": [1 << 40, 1 << 20], "data_offsets": [0, 16]},
+        {"dtype": "F32", "shape": [4], "data_offsets": [0, 1 << 40]},
+        {"dtype": "F32", "shape": [4], "data_offsets": [16, 0]},
+        {"dtype": "F32", "shape": [4], "data_offsets": [-16, 0]},
+        {"dtype": "F32", "shape": [5], "data_offsets": [0, 16]},
+        {"dtype": "F32", "shape": "abc", "data_offsets": [0, 16]},
+        {"dtype": "object", "shape": [4], "data_offsets": [0, 16]},
+        {"dtype": "F32"},
+        5,
+    ],
+)
+def test_a_header_that_lies_is_refused(entry, tmp_path):
+    header = {"a": entry}
     text = json.dumps(header).encode()
     content = len(text).to_bytes(8, "little") + text + bytes(16)
     (tmp_path / "x.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="cannot be read to its end"):
+    with pytest.raises(UserError, match="cut short"):
         read_checkpoint(tmp_path / "x.safetensors")
 
 
 def test_a_folder_of_two_indices_is_not_guessed_at(folder):
-    (folder / f"other.safetensors{INDEX[17:]}").write_text("{}")
-    with pytest.raises(UserError, match="must hold one"):
+    (folder / INDEX).rename(folder / "some.safetensors.index.json")
+    assert set(read_sharded(folder)) == set(TENSORS) == set(read_checkpoint(folder).tensors)
+    (folder / "other.safetensors.index.json").write_text("{}")
+    with pytest.raises(UserError, match="holds neither"):
         read_sharded(folder)
