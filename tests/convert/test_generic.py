@@ -50,6 +50,16 @@ def test_two_networks_under_unknown_prefixes_are_not_chosen_from(plain):
         from_checkpoint(state, "resnet18")
 
 
+def test_a_choice_is_said_and_can_be_made(plain, digest):
+    average = {name: value + 1 for name, value in plain.items()}
+    file = {"model": plain, "model_ema": average}
+    encoder, report = from_checkpoint(file, "resnet18")
+    assert encoder.digest() == digest
+    assert "also in the file: --checkpoint_key=model_ema" in report.summary()
+    encoder, report = from_checkpoint(file, "resnet18", key="model_ema")
+    assert encoder.digest() != digest and report.key == "model_ema"
+
+
 def test_nothing_inside_the_encoder_is_forgiven(plain):
     extra = {**plain, "layer4.1.attention.weight": torch.zeros(3)}
     with pytest.raises(UserError, match=r"unexpected \(1\): layer4.1.attention.weight"):
