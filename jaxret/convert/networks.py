@@ -41,15 +41,15 @@ class Network:
 
     @property
     def label(self) -> str:
-        """What `--checkpoint_key` calls it: the wrapper's key and the prefix."""
-        return ".".join(part for part in (self.key, self.prefix.strip("./~")) if part)
+        """What `--checkpoint_key` calls it: the wrapper's key and the prefix, or "top"."""
+        return ".".join(part for part in (self.key, self.prefix.strip("./~")) if part) or "top"
 
     def statement(self) -> str:
         """Which network was taken, and how to take another; empty where there is only one."""
         if not self.others:
             return ""
         listed = ", ".join(f"{FLAG}={one.label}" for one in self.others)
-        return f"taken: {self.label or 'the weights on top'}; also in the file: {listed}"
+        return f"taken: {self.label}; also in the file: {listed}"
 
 
 def find(checkpoint: Mapping[str, Any], layouts: Iterable[Layout]) -> list[Network]:
@@ -83,7 +83,7 @@ def choose(found: Sequence[Network], key: str | None, what: str) -> Network | No
     if taken is None:
         raise UserError(
             f"The checkpoint holds {len(found)} networks that may be {what}: {_labels(found)}. "
-            f"Choose one, for example {FLAG}={found[0].label or found[1].label}."
+            f"Choose one, for example {FLAG}={found[0].label}."
         )
     others = tuple(one for one in found if one is not taken)
     return Network(taken.key, taken.prefix, taken.layout, taken.arrays, others)
@@ -118,4 +118,4 @@ def _usual(found: Sequence[Network]) -> Network | None:
 
 
 def _labels(networks: Iterable[Network]) -> str:
-    return ", ".join(one.label or "(on top)" for one in networks)
+    return ", ".join(one.label for one in networks)

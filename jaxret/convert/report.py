@@ -21,7 +21,7 @@ class ConversionReport:
         unexpected: Names in the checkpoint that the layout does not know.
         misshapen: (name in the checkpoint, its shape, the shape wanted), both as found there.
         invalid: (name in the checkpoint, what is wrong with its values).
-        key: Which of the file's networks it is, as `--checkpoint_key` calls it; "" on top.
+        key: Which of the file's networks it is, as `--checkpoint_key` calls it.
         notes: What was assumed or chosen, for people.
     """
 

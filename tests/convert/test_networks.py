@@ -36,7 +36,7 @@ def read(spec, contents, path, **options):
 
 
 WRAPPERS = ["model_state_dict", "net", "network", "weights", "ema", "state_dict_ema", "module"]
-WRAPPERS += ["params", "encoder", "state.model", "checkpoint.ema.shadow", "models.0"]
+WRAPPERS += ["params", "encoder", "state.model", "checkpoint.ema.shadow", "models.[0]"]
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "model.encoder."])
@@ -45,7 +45,7 @@ def test_one_network_under_any_wrapper_is_found(wrapper, prefix, plain, tmp_path
     spec, state, _, digest = plain
     contents = {prefix + name: value for name, value in state.items()}
     for key in reversed(wrapper.split(".")):
-        contents = {key: contents, "epoch": 3}
+        contents = [contents] if key == "[0]" else {key: contents, "epoch": 3}
     contents["optimizer"] = {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": [{}]}
     encoder, report = read(spec, contents, tmp_path / "file.pth")
     assert encoder.digest() == digest
@@ -200,6 +200,19 @@ def test_a_teacher_and_its_student(plain, tmp_path):
         port(spec, together)
     assert port(spec, together, key="teacher")[0].digest() == expected
     assert port(spec, {"state_dict": together}, key="teacher")[0].digest() == expected
+
+
+def test_weights_on_top_beside_others_are_called_top(plain):
+    spec, weights, other, digest = plain
+    with pytest.raises(UserError, match=r"2 networks .*: top, other\. .*--checkpoint_key=top\."):
+        port(spec, {**weights, "other": other})
+    assert port(spec, {**weights, "other": other}, key="top")[0].digest() == digest
+
+
+def test_one_network_under_two_keys_is_one(plain, tmp_path):
+    spec, weights, _, digest = plain
+    encoder, report = read(spec, {"model": weights, "best": weights}, tmp_path / "file.pth")
+    assert encoder.digest() == digest and "taken" not in report.summary()
 
 
 @pytest.mark.parametrize("key", ["nothing", "mod", "e"])

@@ -14,6 +14,7 @@ _RESNET_DROPPED = (
     (r"(^|\.)predictor\.", "predictor"),
     (r"^(module\.)?bn\.", "normalisation of the loss"),
     (r"(^|\.)fc\.", "classifier or projection head"),
+    (r"^n_averaged$", "counter of a moving average"),
 )
 
 RESNET = Layout(

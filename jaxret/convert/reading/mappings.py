@@ -18,25 +18,38 @@ _DROPPED = (
     *("dino_loss", "fp16_scaler", "amp"),
 )
 _DEPTH = 4  # of mappings within mappings that are looked into
+_LONGEST = 16  # of lists of them
 
 
 def mappings_of(contents: Mapping[Any, Any]) -> dict[str, Mapping[Any, Any]]:
     """Every mapping that holds arrays by name, by the keys that lead to it, joined by dots.
 
-    The one that is the file itself is called "". What an optimiser keeps is left out.
+    The one that is the file itself is called "". What an optimiser keeps is left out, and a
+    mapping that two keys lead to has the first.
     """
     found: dict[str, Mapping[Any, Any]] = {}
+    seen: set[int] = set()
     for key, mapping in _walk(contents, "", _DEPTH):
-        if any(is_array(value) for value in mapping.values()):
+        if id(mapping) not in seen and any(is_array(value) for value in mapping.values()):
             found.setdefault(key, mapping)
+        seen.add(id(mapping))
     return found
 
 
 def _walk(mapping: Mapping[Any, Any], key: str, depth: int) -> Iterator[tuple[str, Mapping]]:
     yield key, mapping
     for name, value in mapping.items():
-        if isinstance(value, Mapping) and depth and not (key == "" and name in _DROPPED):
-            yield from _walk(value, f"{key}.{name}" if key else str(name), depth - 1)
+        if depth and not (key == "" and name in _DROPPED):
+            for inner, held in _held(str(name), value):
+                yield from _walk(held, f"{key}.{inner}".strip("."), depth - 1)
+
+
+def _held(name: str, value: Any) -> list[tuple[str, Mapping]]:
+    """The mapping under a name, or those of a list."""
+    if isinstance(value, list | tuple):
+        numbered = [(f"{name}.{i}", item) for i, item in enumerate(value[:_LONGEST])]
+        return [pair for pair in numbered if isinstance(pair[1], Mapping)]
+    return [(name, value)] if isinstance(value, Mapping) else []
 
 
 def likeliest(mappings: Mapping[str, Mapping[Any, Any]]) -> str:

@@ -42,7 +42,7 @@ class Provenance:
         arguments: Of the architecture.
         whitening: Digest of the PCA beside the weights; empty where there is none.
         files: sha256 over the names and contents of all other files of the folder.
-        key: Which of the source's networks it is, where it held several.
+        key: Which of the source's networks it is: its wrapper and prefix, "top" for neither.
         mean: Of the pixels; none in folders of older versions, which have the row's.
         std: The same.
     """
