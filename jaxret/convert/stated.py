@@ -135,7 +135,7 @@ def _check_architecture(spec: ModelSpec, stated: Stated) -> None:
     if same is None or same[1] != ours:
         known = f" (or --arch={same[1]})" if same else ""
         raise UserError(
-            f"{where} says that the architecture of the checkpoint is {name}, and {spec.name} is "
+            f"{where} says that the architecture of the checkpoint is {name}, not "
             f"{ours}: its weights would run in another network{known}. If that file is of other "
             "weights, move one of the two."
         )

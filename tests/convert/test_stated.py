@@ -45,7 +45,7 @@ def loaded(resnet, folder, beside=None, within=None, name="config.json", **optio
     ],
 )
 def test_another_architecture_beside_the_weights_is_refused(architecture, resnet, tmp_path):
-    with pytest.raises(UserError, match=rf"config\.json says .* {architecture}, and resnet50 is"):
+    with pytest.raises(UserError, match=rf"config\.json says .* {architecture}, not resnet50: "):
         loaded(resnet, tmp_path, {"architecture": architecture, "num_classes": 1000})
     with pytest.raises(UserError, match="its 'meta' says"):
         (tmp_path / "config.json").unlink()

@@ -96,7 +96,7 @@ def test_their_other_networks_are_refused(whole, extra, sentence):
 
 def test_the_architecture_of_meta_is_held_against_the_flag(whole, tmp_path):
     torch.save(whole[2], tmp_path / "f.pth")
-    with pytest.raises(UserError, match=r"its 'meta' says .* resnet18, and f is resnet50.*--arch="):
+    with pytest.raises(UserError, match=r"its 'meta' says .* resnet18, not resnet50: .*--arch="):
         load_checkpoint(tmp_path / "f.pth", "resnet50")
 
 
