@@ -56,6 +56,9 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     }
     fixed["ranking"] = tuple(fixed["ranking"])
     fixed["scales"] = tuple(_number(text, "scales") for text in fixed["scales"])
+    for name in ("mean", "std"):
+        if fixed[name] is not None:
+            fixed[name] = tuple(_number(text, name) for text in fixed[name])
     said: list[str] = _value(values, "model")
     models = checkpoint_flag.models(fixed["checkpoint"], said, bool(values["model"].present))
     swept = itertools.product(models, *(_value(values, name) or [None] for name in _SWEPT[1:]))

@@ -14,6 +14,7 @@ from jaxret.options import Options, option
 LEAST_IMAGE_SIZE = 32
 RANDOM = " (random)"  # what tables add to the name of a model with random weights
 ALL = "all"  # of --save_ranks: whole rankings
+LEARNT, STORED = "learnt", "checkpoint"  # of --whitening; anything else is a file
 TRUE_DIM = "true"  # Table 3's "True dim": L2-normalised R-MAC, no PCA
 
 
@@ -55,7 +56,25 @@ class Settings(Options):
     arch: str = option(
         "resnet50",
         "Architecture of the files in --checkpoint.",
-        ("resnet18", "resnet34", "resnet50", "resnet101"),
+        ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    )
+    checkpoint_key: str | None = option(
+        None,
+        "Which network of a file in --checkpoint that holds several: the wrapper or prefix that "
+        "the summary names, such as state_dict_ema or teacher; NAME=KEY,... where there are "
+        "several files.",
+    )
+    mean: tuple[float, ...] | None = option(
+        None,
+        "Of the pixels in [0, 1], subtracted before --checkpoint. Unset: as the file or a "
+        "config.json beside it states, else ImageNet's.",
+    )
+    std: tuple[float, ...] | None = option(None, "Divides what is left; likewise.")
+    stem_pool: str | None = option(
+        None,
+        "Padding of the max-pool in --checkpoint: PyTorch's, or TensorFlow's SAME. Unset: as the "
+        "form of the file was made with.",
+        ("torch", "same"),
     )
     width: int | None = option(None, "Width multiplier of --arch (unset: as its first layer says).")
     dtype: str = option(
@@ -111,9 +130,13 @@ class Settings(Options):
         "where the database holds fewer than four photographs a dimension.",
     )
     whitening: str = option(
-        "learnt",
-        "PCA learnt on database descriptors, or the one stored with the weights (GeM(AP)).",
-        ("learnt", "checkpoint"),
+        LEARNT,
+        "'learnt' on database descriptors, 'checkpoint' for the PCA stored with the weights "
+        "(GeM(AP)), or a FILE: cirtorch's {m, P} (.pkl, .mat), VISSL's PCA, or our own .npz.",
+    )
+    whitening_floor: float = option(
+        0.0,
+        "Learnt variances below this part of the largest are raised to it; VISSL's is 1e-5.",
     )
     whiten_on: str | None = option(
         None, "Learn the PCA on this dataset's database instead of the evaluated one's."
@@ -199,11 +222,19 @@ class Settings(Options):
             )
         if not self.scales or not all(scale > 0 for scale in self.scales):
             raise UserError(f"--scales={self.scales} must be numbers above 0, such as 1,0.71,0.5.")
+        if not 0 <= self.whitening_floor < 1:
+            raise UserError(f"--whitening_floor={self.whitening_floor} must be from 0 to below 1.")
         self._check_checkpoint()
         if self.save_ranks not in (None, ALL) and not _is_count(self.save_ranks):
             raise UserError(f"--save_ranks={self.save_ranks} must be a number above 0 or '{ALL}'.")
         if isinstance(self.pca_dim, str) and self.pca_dim != TRUE_DIM:
             raise UserError(f"--pca_dim={self.pca_dim} must be a whole number or '{TRUE_DIM}'.")
+
+        if self.whitening_file and self.pca_dim == TRUE_DIM:
+            raise UserError(
+                f"--pca_dim={TRUE_DIM} is no whitening, and --whitening={self.whitening} is one: "
+                "leave out one of the two."
+            )
 
     def _check_checkpoint(self) -> None:
         if not self.checkpoint:
@@ -232,6 +263,18 @@ class Settings(Options):
         if self.save_ranks is None:
             return 0
         return database if self.save_ranks == ALL else min(int(self.save_ranks), database)
+
+    def checkpoint_key_of(self, name: str) -> str | None:
+        """What `checkpoint_key` says of the encoder called `name`."""
+        if self.checkpoint_key is None:
+            return None
+        several = checkpoint_flag.named(self.checkpoint_key)
+        return self.checkpoint_key if several is None else several.get(name)
+
+    @property
+    def whitening_file(self) -> str | None:
+        """Where a whitening that was learnt elsewhere lies, if it is to be applied."""
+        return None if self.whitening in (LEARNT, STORED) else self.whitening
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ the sentence says which key, class or file was wrong, and the exit status is 1.
 """
 
 import sys
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -15,6 +16,20 @@ from jaxret.errors import UserError
 _MODEL = flags.DEFINE_string("model", None, "Name of the model, as `jaxret.main --model` has it.")
 _SOURCE = flags.DEFINE_string(
     "source", None, "Checkpoint file, or the prefix of a TensorFlow checkpoint (model.ckpt-225206)."
+)
+_KEY = flags.DEFINE_string(
+    "checkpoint_key", None, "Which network of a file that holds several, as the summary names them."
+)
+_MEAN = flags.DEFINE_list(
+    "mean", None, "Of the pixels in [0, 1], instead of what the file states or the model's own."
+)
+_STD = flags.DEFINE_list("std", None, "Divides what is left; likewise.")
+_STEM_POOL = flags.DEFINE_enum(
+    "stem_pool",
+    None,
+    ["torch", "same"],
+    "Padding of a ResNet's max-pool; unset: SimCLR's TensorFlow files pad as TensorFlow's SAME, "
+    "all others as the model says.",
 )
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Folder to write, default weights/<model>; weights there are replaced."
@@ -27,18 +42,31 @@ def main(argv: list[str]) -> int:
     logging.set_verbosity(logging.ERROR)  # JAX tells at INFO which backends it did not find
     try:
         model, source = str(_MODEL.value), str(_SOURCE.value)
-        print(convert(model, source, _OUTPUT.value or f"weights/{model}"))
+        options = {
+            "key": _KEY.value,
+            "stem_pool": _STEM_POOL.value,
+            "mean": _numbers("mean", _MEAN.value),
+            "std": _numbers("std", _STD.value),
+        }
+        print(convert(model, source, _OUTPUT.value or f"weights/{model}", **options))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def convert(model: str, source: str, output: str) -> str:
+def _numbers(flag: str, given: list[str] | None) -> list[float] | None:
+    try:
+        return None if given is None else [float(text) for text in given]
+    except ValueError:
+        raise UserError(f"--{flag}={','.join(given or [])} must be three numbers.") from None
+
+
+def convert(model: str, source: str, output: str, **options: Any) -> str:
     """Converts one checkpoint; what to tell the user about it."""
     from jaxret.convert import convert_file  # late: --help needs no JAX
 
-    done = convert_file(model, source, output)
+    done = convert_file(model, source, output, **options)
     made = done.provenance
     lines = [
         done.report.summary(),

@@ -9,7 +9,7 @@ from absl import flags
 from jaxret import checkpoint_flag
 from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_than
 from jaxret.defaults import OTHER_RANKINGS
-from jaxret.settings import TRUE_DIM
+from jaxret.settings import LEARNT, STORED, TRUE_DIM
 
 EVALUATION, SUITE, SEARCH, FEATURES, TRAINING = (
     *("evaluation", "suite", "search", "features", "training"),
@@ -70,6 +70,12 @@ def _whitened(values: flags.FlagValues, mode: str) -> bool:
     return not dims or any(dim != TRUE_DIM for dim in dims)
 
 
+def _learnt(values: flags.FlagValues, mode: str) -> bool:
+    """Descriptors of one's own are whitened only where a dimension or a file says so."""
+    asked = mode != FEATURES or bool(values["pca_dim"].value)
+    return asked and values["whitening"].value == LEARNT
+
+
 def _benchmark_asked(values: flags.FlagValues, mode: str) -> bool:
     from jaxret.data.benchmarks.registry import BENCHMARKS  # late: --help must be fast
 
@@ -80,6 +86,11 @@ def _benchmark_asked(values: flags.FlagValues, mode: str) -> bool:
 _AQE, _DBA, _DFS = (_ranked_with(step) for step in ("AQE", "DBA", "DFS"))
 _CHECKPOINT_FILE = Need("a file in --checkpoint", _file_in_checkpoint)
 _WHITENED = Need(f"a --pca_dim other than {TRUE_DIM}", _whitened)
+_LEARNT = Need("a whitening that is learnt (with --features: a --pca_dim)", _learnt)
+_WITH_WEIGHTS = Need(
+    "a model (--whitening=checkpoint), or a FILE",
+    lambda values, mode: mode != FEATURES or values["whitening"].value != STORED,
+)
 _BENCHMARK = Need("a benchmark in --dataset", _benchmark_asked)
 _NOT_DRY = other_than("dry_run", True, "--nodry_run")
 _INDUCTIVE = Need(
@@ -122,6 +133,10 @@ MAIN = Table(
                 Row("checkpoint", _PHOTOGRAPHS),
                 Row("arch", _PHOTOGRAPHS, (_CHECKPOINT_FILE,)),
                 Row("width", _PHOTOGRAPHS, (_CHECKPOINT_FILE,)),
+                *(
+                    Row(name, _PHOTOGRAPHS, (_CHECKPOINT_FILE,))
+                    for name in checkpoint_flag.OF_FILES
+                ),
                 Row("dtype", _PHOTOGRAPHS),
                 Row("batch_size", _PHOTOGRAPHS),
                 Row("weights_dir", _PHOTOGRAPHS),
@@ -158,8 +173,9 @@ MAIN = Table(
                 Row("rmac_levels", _PHOTOGRAPHS),
                 Row("rmac_include_global", _PHOTOGRAPHS),
                 Row("pca_dim", _ALL),
-                Row("whitening", _PHOTOGRAPHS, (_WHITENED,)),
-                Row("whiten_on", _PHOTOGRAPHS, (_WHITENED, equals("whitening", "learnt"))),
+                Row("whitening", _ALL, (_WHITENED, _WITH_WEIGHTS)),
+                Row("whitening_floor", _ALL, (_WHITENED, _LEARNT)),
+                Row("whiten_on", _PHOTOGRAPHS, (_WHITENED, equals("whitening", LEARNT))),
             ),
         ),
         Group(

@@ -33,6 +33,7 @@ from jaxret.runtime.timing import Clock
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages.cached_results import Top
 from jaxret.stages.context import workdir_of
+from jaxret.stages.whitening import of_file
 
 
 def run_given(
@@ -49,7 +50,8 @@ def run_given(
         ground truth's imlist unless the file names them; or a folder of `--save_descriptors`.
       query_features: [Q, D], likewise, of its qimlist; None for that of the folder.
       truth: .pkl, .mat or .json in the form of the benchmarks; None for that of the folder.
-      settings: rankings and their numbers; with a `pca_dim` the descriptors are whitened first.
+      settings: rankings and their numbers; with a `pca_dim` or a file as `whitening` the
+        descriptors are L2-normalised and whitened first.
       report: whether the report is written into the workdir.
 
     Raises:
@@ -67,12 +69,12 @@ def run_given(
             f"{database.shape[1]}: both must come from one encoder."
         )
     dim = settings.pca_dim if settings.pca_dim == TRUE_DIM else database.shape[1]
-    if isinstance(settings.pca_dim, int):
+    if settings.whitening_file or isinstance(settings.pca_dim, int):
         queries, database = (np.asarray(l2_normalize(rows)) for rows in (queries, database))
         with clock.timed("whitening"):
-            learnt = PCAWhitening.fit(database, settings.pca_dim)
+            learnt = _whitening(database, settings)
             queries, database = np.asarray(learnt(queries)), np.asarray(learnt(database))
-        dim = settings.pca_dim
+        dim = learnt.dim
     with clock.timed("ranking"):
         saved = settings.saved_ranks(len(database))
         how = ranking_settings(settings)
@@ -213,11 +215,21 @@ def _name_of(truth: Path) -> str:
 
 def _own(settings: Settings) -> dict[str, object]:
     """The settings that count here: those of the ranking."""
-    wanted = ("ranking", "pca_dim", "aqe", "dba", "dfs")
+    wanted = ("ranking", "pca_dim", "whitening", "aqe", "dba", "dfs")
     return {k: v for k, v in settings.key().items() if k.startswith(wanted)}
 
 
+def _whitening(database: np.ndarray, settings: Settings) -> PCAWhitening:
+    """That of a file, or learnt on the database."""
+    if settings.whitening_file:
+        return of_file(settings)[0]
+    assert isinstance(settings.pca_dim, int)
+    return PCAWhitening.fit(database, settings.pca_dim, floor=settings.whitening_floor)
+
+
 def _whitening_note(settings: Settings) -> str:
+    if settings.whitening_file:
+        return of_file(settings)[1][0]
     if isinstance(settings.pca_dim, int):
         return f"PCA-whitening to {settings.pca_dim} dimensions was learnt on the database."
     return "The descriptors are ranked as they are given, L2-normalised (--pca_dim whitens them)."

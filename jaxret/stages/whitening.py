@@ -15,7 +15,7 @@ from jaxret import defaults
 from jaxret.descriptors.shards import Descriptors
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.errors import UserError
-from jaxret.settings import TRUE_DIM, Settings
+from jaxret.settings import STORED, TRUE_DIM, Settings
 from jaxret.stages.context import RunContext, any_dimension
 from jaxret.stages.features import Features, concatenate
 
@@ -59,8 +59,10 @@ def whitening(
 
     None where a database is too small to learn one from and no dimension was asked for; and notes.
     """
-    if settings.whitening == "checkpoint":
+    if settings.whitening == STORED:
         return _stored_with_weights(settings, context), ()
+    if settings.whitening_file:
+        return of_file(settings)
     if settings.whiten_on:
         features = [context.features(m, settings.whiten_on, settings) for m in settings.members]
         database = concatenate([database_of(one, context) for one in features])
@@ -68,7 +70,11 @@ def whitening(
     if dim is None:
         return None, notes
     with context.clock.timed("whitening"):
-        return _learnt(database, dim, features, settings, context), notes
+        learnt = _learnt(database, dim, features, settings, context)
+    if settings.whitening_floor:
+        part = f"{settings.whitening_floor:g} of the largest"
+        notes += (f"Variances below {part} were raised to it before whitening.",)
+    return learnt, notes
 
 
 def database_of(features: Features, context: RunContext) -> Descriptors:
@@ -84,14 +90,16 @@ def _learnt(
     context: RunContext,
 ) -> PCAWhitening:
     """From the workdir, or fitted at the largest dimension that the run wants and kept there."""
-    key = {"stage": _STAGE_VERSION, "database": whitening_key(features)}
+    key: dict[str, Any] = {"stage": _STAGE_VERSION, "database": whitening_key(features)}
+    if settings.whitening_floor:
+        key["floor"] = settings.whitening_floor
     kept = sorted(context.store.place("whitening", key).glob("pca-*.npz"))
     for path in kept:
         if int(path.stem.removeprefix("pca-")) >= dim:
             return PCAWhitening.load(path).truncate(dim)
     wanted = context.whitening_dims.get(any_dimension(settings), 0)
     largest = max(dim, min(wanted, database.shape[0] - 1, database.shape[1]))
-    fitted = PCAWhitening.fit(database, largest)
+    fitted = PCAWhitening.fit(database, largest, floor=settings.whitening_floor)
     fitted.save(context.store.folder("whitening", key) / f"pca-{largest:05d}.npz")
     return fitted.truncate(dim)
 
@@ -107,8 +115,31 @@ def _stored_with_weights(settings: Settings, context: RunContext) -> PCAWhitenin
         raise UserError(
             f"No PCA is stored with the weights of {settings.model}: use --whitening=learnt."
         )
-    found = PCAWhitening.from_pca(**encoder.whitening, power=defaults.CHECKPOINT_PCA_POWER)
+    arrays = {name: array for name, array in encoder.whitening.items() if name != "whiten"}
+    whitens = bool(encoder.whitening.get("whiten", True))  # else it was fitted to rotate only
+    power = defaults.CHECKPOINT_PCA_POWER if whitens else 0.0
+    return _cut(PCAWhitening.from_pca(**arrays, power=power), settings)
+
+
+def of_file(settings: Settings) -> tuple[PCAWhitening, tuple[str, ...]]:
+    """The one that --whitening names, to the dimension that is asked for; and a note."""
+    from jaxret.convert.whitening_files import read_whitening  # late: a pickled one needs torch
+
+    found = _cut(PCAWhitening.from_pca(**read_whitening(settings.whitening)), settings)
+    channels = found.components.shape[1]
+    return found, (
+        f"Whitened as {settings.whitening} says, from {channels} to {found.dim} dimensions.",
+    )
+
+
+def _cut(found: PCAWhitening, settings: Settings) -> PCAWhitening:
     return found if settings.pca_dim is None else found.truncate(int(settings.pca_dim))
+
+
+def _digest(found: PCAWhitening) -> str:
+    arrays = (found.mean, found.components, found.variance, np.float64(found.power))
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays))
+    return digest.hexdigest()
 
 
 def origin(features: Sequence[Features], settings: Settings, context: RunContext) -> dict[str, Any]:
@@ -122,11 +153,13 @@ def origin(features: Sequence[Features], settings: Settings, context: RunContext
         ]
     if settings.pca_dim == TRUE_DIM:
         return key
-    if settings.whitening == "checkpoint":
+    if settings.whitening_file:
+        return {**key, "file": _digest(of_file(settings)[0])}
+    if settings.whitening_floor:
+        key["floor"] = settings.whitening_floor
+    if settings.whitening == STORED:
         found = _stored_with_weights(settings, context)
-        arrays = (found.mean, found.components, found.variance)
-        digest = hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays))
-        return {**key, "stored": digest.hexdigest()}
+        return {**key, "stored": _digest(found)}
     if settings.whiten_on:
         features = [context.features(m, settings.whiten_on, settings) for m in settings.members]
     return {**key, "learnt on": whitening_key(features)}

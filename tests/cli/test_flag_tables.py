@@ -90,7 +90,8 @@ VALUES = {
 
 
 def written(values, name):
-    return f"--{name}" if values[name].boolean else f"--{name}={VALUES.get(name, '1,2')}"
+    allowed = getattr(values[name].parser, "enum_values", None) or ["1,2"]
+    return f"--{name}" if values[name].boolean else f"--{name}={VALUES.get(name, allowed[-1])}"
 
 
 @pytest.mark.parametrize("name", OF_AN_ENCODER)
@@ -112,6 +113,11 @@ def test_what_needs_an_encoder_is_refused_beside_descriptors(main_flags, name):
         ("--box=1,2,3,4 --suite=table1", "--box belongs to --query, not to --suite"),
         ("--ground_truth=x.pkl", "--ground_truth belongs to --features"),
         ("--dry_run --download", "--download has no effect without --nodry_run"),
+        *((f"--{name}", f"--{name[:4]}.* has no effect without a file in --checkpoint")
+          for name in ("mean=0,0,0", "std=1,1,1", "stem_pool=same", "checkpoint_key=ema")),
+        ("--features=x.npy --whitening=checkpoint", "--whitening has no effect without a model"),
+        ("--features=x.npy --whitening_floor=0.1", "--whitening_floor has no effect without"),
+        ("--whitening=x.pkl --whitening_floor=0.1", "--whitening_floor has no effect without"),
         ("--seed=3", "--seed has no effect without --weights=random"),
         ("--arch=resnet18", "--arch has no effect without a file in --checkpoint"),
         ("--arch=resnet18 --width=2 --checkpoint=tests", "--arch .*; --width .* --checkpoint"),

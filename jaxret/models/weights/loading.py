@@ -7,9 +7,9 @@ if it holds provenance.json, which is written last.
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ class Provenance:
         arguments: Of the architecture.
         whitening: Digest of the PCA beside the weights; empty where there is none.
         files: sha256 over the names and contents of all other files of the folder.
+        key: Which of the source's networks it is: its wrapper and prefix, "top" for neither.
+        mean: Of the pixels; none in folders of older versions, which have the row's.
+        std: The same.
     """
 
     model: str
@@ -55,6 +58,9 @@ class Provenance:
     arguments: Mapping[str, Any]
     whitening: str
     files: str
+    key: str = ""
+    mean: Sequence[float] = ()
+    std: Sequence[float] = ()
 
 
 def load(model: str | ModelSpec, weights_dir: str | Path | None = None) -> Encoder:
@@ -75,9 +81,25 @@ def load(model: str | ModelSpec, weights_dir: str | Path | None = None) -> Encod
     return load_folder(spec, folder)
 
 
+def as_converted(spec: ModelSpec, provenance: Provenance) -> ModelSpec:
+    """The row with the padding of the max-pool and the pixels that its checkpoint came with.
+
+    SimCLR's TensorFlow files pad otherwise than its PyTorch files; `tools/convert.py` takes both
+    from flags too.
+    """
+    stem = provenance.arguments.get("stem_pool")
+    if stem is not None and stem != dict(spec.arguments).get("stem_pool", "torch"):
+        spec = spec.with_arguments(stem_pool=stem)
+    if provenance.mean and provenance.std:
+        mean, std = ((r, g, b) for r, g, b in (provenance.mean, provenance.std))
+        spec = replace(spec, mean=mean, std=std)
+    return spec
+
+
 def load_folder(spec: ModelSpec, folder: Path) -> Encoder:
-    """The encoder of `spec` from one folder of converted weights."""
+    """The encoder of `spec` from one folder of converted weights, as they were converted."""
     provenance = read_provenance(folder)
+    spec = as_converted(spec, provenance)
     # First: Orbax leaves threads behind, which complain later, where it finds a damaged file.
     if files_digest(folder) != provenance.files:
         raise UserError(f"{_damaged(folder)} (a file is missing or not as it was written).")
