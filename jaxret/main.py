@@ -8,12 +8,17 @@
 Comma-separated --model, --dataset and --pca_dim run every combination.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told()  # first: what is imported below takes a while
+
 import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from jaxret import checkpoint_flag
 from jaxret.cli import command
@@ -22,30 +27,40 @@ from jaxret.settings import TRUE_DIM, Settings
 
 _SWEPT = ("model", "dataset", "pca_dim")  # a comma makes one evaluation for each value
 
-flags.DEFINE_string(
-    "suite",
-    None,
-    "Run the paper's tables: table1, table2, table3 or paper. A --model, --dataset, --pca_dim or "
-    "--ranking beside it takes the place of the suite's own.",
-)
-flags.DEFINE_bool(
-    "dry_run", False, "Print what would run, what is there, estimated time and disk; run nothing."
-)
-flags.DEFINE_bool("download", False, "Fetch and convert what is missing first, from its publisher.")
-flags.DEFINE_string(
-    "query", None, "Search --dataset for this photograph; no ground truth is needed."
-)
-flags.DEFINE_list("box", None, "Part of --query that is asked for: x1,y1,x2,y2 in its pixels.")
-flags.DEFINE_string(
-    "features", None, "Descriptors of your own, .npy [N, D], instead of a model and photographs."
-)
-flags.DEFINE_string("query_features", None, "Those of the queries, .npy [Q, D], with --features.")
-flags.DEFINE_string(
-    "ground_truth", None, "Which rows answer which query: .pkl, .mat or .json, with --features."
-)
-command.define_common_flags()
-command.define_flags(Settings, _SWEPT)
-flags.adopt_module_key_flags(command)  # so that --help shows them
+
+def define_flags() -> None:
+    flags.DEFINE_string(
+        "suite",
+        None,
+        "Run the paper's tables: table1, table2, table3 or paper. A --model, --dataset, --pca_dim "
+        "or --ranking beside it takes the place of the suite's own.",
+    )
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Print what would run, what is there, estimated time and disk; run nothing.",
+    )
+    flags.DEFINE_bool(
+        "download", False, "Fetch and convert what is missing first, from its publisher."
+    )
+    flags.DEFINE_string(
+        "query", None, "Search --dataset for this photograph; no ground truth is needed."
+    )
+    flags.DEFINE_list("box", None, "Part of --query that is asked for: x1,y1,x2,y2 in its pixels.")
+    flags.DEFINE_string(
+        "features",
+        None,
+        "Descriptors of your own, .npy [N, D], instead of a model and photographs.",
+    )
+    flags.DEFINE_string(
+        "query_features", None, "Those of the queries, .npy [Q, D], with --features."
+    )
+    flags.DEFINE_string(
+        "ground_truth", None, "Which rows answer which query: .pkl, .mat or .json, with --features."
+    )
+    command.define_common_flags()
+    command.define_flags(Settings, _SWEPT)
+    flags.adopt_module_key_flags(command)  # so that --help shows them
 
 
 def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
@@ -122,4 +137,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.launch(main, define_flags)

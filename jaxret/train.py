@@ -7,17 +7,24 @@
 A run that was stopped goes on when the same command is given again.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told()  # first: what is imported below takes a while
+
 import sys
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from jaxret.cli import command
 from jaxret.training.settings import TrainSettings
 
-command.define_common_flags()
-command.define_flags(TrainSettings)
-flags.adopt_module_key_flags(command)  # so that --help shows them
+
+def define_flags() -> None:
+    command.define_common_flags()
+    command.define_flags(TrainSettings)
+    flags.adopt_module_key_flags(command)  # so that --help shows them
 
 
 def settings_from_flags(values: flags.FlagValues) -> TrainSettings:
@@ -54,4 +61,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.launch(main, define_flags)

@@ -1,10 +1,11 @@
 """What the command lines share: flags made of settings, several hosts, errors as one sentence."""
 
+import io
 import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from absl import flags, logging
+from absl import app, flags, logging
 
 from jaxret.errors import UserError
 from jaxret.options import Options
@@ -67,9 +68,31 @@ def start(values: flags.FlagValues, agree_on_sigterm: bool = False) -> None:
         parallel.keep_compiled(cache_dir() / "compiled")
 
 
+def launch(
+    main: Callable[[list[str]], int | None],
+    define_flags: Callable[[], None],
+) -> None:
+    """A command from its first line to its exit status.
+
+    Flags are defined here and not where a module is imported, so that one program may import
+    several commands.
+
+    Args:
+      main: given the arguments that are no flags.
+      define_flags: defines those of absl's FLAGS.
+    """
+    preemption.end_when_told()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal need not know every letter of a name
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        define_flags()
+        app.run(main)
+    finally:
+        preemption.leave()
+
+
 def run(argv: list[str], work: Callable[[flags.FlagValues], None]) -> None:
     """Does the work; what the user can put right is one sentence and exit status 1."""
-    preemption.end_on_sigterm()
     logging.set_verbosity(logging.WARNING)  # what libraries tell about themselves stays out
     try:
         if len(argv) > 1:

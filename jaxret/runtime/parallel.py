@@ -17,6 +17,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxret.runtime import preemption
+
 BATCH_AXIS = "batch"
 Part = TypeVar("Part")
 
@@ -40,6 +42,7 @@ def start(
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     handler = signal.getsignal(signal.SIGTERM)
     jax.distributed.initialize(coordinator, processes, process)
+    preemption.one_of_several(first=is_first())
     if not agree_on_sigterm:
         signal.signal(signal.SIGTERM, handler)  # JAX had put its own in place
 
