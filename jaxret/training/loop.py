@@ -48,6 +48,9 @@ class Trained:
     curves: Curves
 
 
+# Random draws and promotions as JAX has them by itself, whatever a user's other programs ask of it.
+@jax.enable_x64(False)
+@jax.numpy_dtype_promotion("standard")
 def train(settings: TrainSettings, tell: Tell = lambda line: None) -> Trained:
     """Learns an encoder from photographs, or goes on with a run that was stopped.
 

@@ -76,7 +76,8 @@ class BatchNorm(nn.Module):
         if mask is not None and not self.is_initializing():
             mean, var, count = batch_moments(x, mask)
             running_mean.value = mean
-            running_var.value = var * count / jnp.maximum(count - 1, 1)
+            others = jnp.maximum(count - 1, 1)
+            running_var.value = var * count.astype(var.dtype) / others.astype(var.dtype)
         factor = scale * jax.lax.rsqrt(var + self.epsilon)
         shift = bias - mean * factor
         # In float32 at least: bfloat16 would round the statistics away.
@@ -94,8 +95,8 @@ def batch_moments(x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array, 
     that PyTorch's keeps.
     """
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    images = jnp.maximum(mask.sum(), 1)
-    weight = mask.astype(x.dtype)[:, None] / images
+    images = jnp.maximum(mask.sum(dtype=jnp.int32), 1)
+    weight = mask.astype(x.dtype)[:, None] / images.astype(x.dtype)
 
     def mean_of(values: jax.Array) -> jax.Array:
         return (values.mean(axis=2).mean(axis=1) * weight).sum(axis=0)
