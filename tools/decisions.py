@@ -82,7 +82,7 @@ def main(argv: list[str]) -> None:
         sys.exit(f"decisions: {error}")
     text = "\n\n".join(parts) + "\n"
     if values.output:
-        Path(values.output).write_text(text)
+        Path(values.output).write_text(text, "utf-8")
     else:
         print(text)
 

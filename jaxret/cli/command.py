@@ -10,6 +10,7 @@ from absl import app, flags, logging
 from jaxret.errors import UserError
 from jaxret.options import Options
 from jaxret.runtime import preemption
+from jaxret.runtime.user_cache import NO_HOME
 
 
 def define_flags(settings: type[Options], lists: Collection[str] = ()) -> None:
@@ -54,18 +55,19 @@ def start(values: flags.FlagValues, agree_on_sigterm: bool = False) -> None:
       values: of all flags.
       agree_on_sigterm: as in `parallel.start`.
     """
-    from jaxret.models.weights.locations import cache_dir
     from jaxret.runtime import parallel  # late: it imports JAX, and --help must be fast
+    from jaxret.runtime.user_cache import find_cache_dir
 
     if values["multihost"].value:
         parallel.start(
             *(values[name].value for name in ("coordinator", "processes", "process")),
             agree_on_sigterm=agree_on_sigterm,
         )
-    if not (values["multihost"].value and parallel.on_cpu()):
+    cache = find_cache_dir()
+    if cache is not None and not (values["multihost"].value and parallel.on_cpu()):
         # XLA:CPU's collectives come back from the cache in another order than the one that
         # processes without a stored copy run them in: they would wait for, or mix up, each other's.
-        parallel.keep_compiled(cache_dir() / "compiled")
+        parallel.keep_compiled(cache / "compiled")
 
 
 def launch(
@@ -87,8 +89,25 @@ def launch(
     try:
         define_flags()
         app.run(main)
+    except (RuntimeError, AssertionError) as error:
+        sentence = _of_the_surroundings(error)
+        if sentence is None:
+            raise
+        print(f"jaxret: {sentence}", file=sys.stderr)
+        sys.exit(1)
     finally:
         preemption.leave()
+
+
+def _of_the_surroundings(error: Exception) -> str | None:
+    """What is wrong with the user's account or JAX, where that is what ended the command."""
+    if "home directory" in str(error):  # pathlib's, of a path that begins with ~
+        return NO_HOME
+    if "jax" not in sys.modules:
+        return None
+    from jaxret.runtime import parallel
+
+    return parallel.why_no_device()
 
 
 def run(argv: list[str], work: Callable[[flags.FlagValues], None]) -> None:

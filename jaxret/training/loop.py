@@ -18,8 +18,8 @@ from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
 from jaxret.models.weights import saving
 from jaxret.models.weights.folders import TRAINED
-from jaxret.models.weights.locations import cache_dir
 from jaxret.runtime import parallel, preemption
+from jaxret.runtime.user_cache import cache_dir
 from jaxret.training import optimizers
 from jaxret.training.checkpoints import Checkpoints, alone_in, check_same_run
 from jaxret.training.curves import Curves, main_protocol

@@ -104,9 +104,9 @@ def learning(loss):
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(place / f"{number}.png")
         settings = TrainSettings(
-            dataset=f"{folder}/photographs", workdir=f"{folder}/learnt", model="tiny", init="random",
-            loss=loss, batch_size=4, image_size=40, validation_size=40, projection_dim=16,
-            warmup_steps=1, steps=3, ap_group=2,
+            dataset=f"{folder}/photographs", workdir=f"{folder}/learnt", model="tiny",
+            init="random", loss=loss, batch_size=4, image_size=40, validation_size=40,
+            projection_dim=16, warmup_steps=1, steps=3, ap_group=2,
         )  # fmt: skip
         learnt = train(settings).curves.losses
     return [np.float32([row["loss"] for row in learnt])]
