@@ -62,7 +62,7 @@ def why_no_device() -> str | None:
 
     For a command that has ended: other devices may be in use afterwards. None where there is one.
     """
-    asked = jax.config.jax_platforms
+    asked = jax.config.values["jax_platforms"]
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # a bare assertion where no plugin is installed

@@ -1,4 +1,4 @@
-"""Users without a home, terminals that are not UTF-8, JAX without the device that it is told to use."""
+"""No home, a terminal that is not UTF-8, JAX without the device that it is told to use."""
 
 import json
 import os
