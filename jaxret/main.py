@@ -8,12 +8,17 @@
 Comma-separated --model, --dataset and --pca_dim run every combination.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told()  # first: what is imported below takes a while
+
 import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from jaxret import checkpoint_flag
 from jaxret.cli import command, flag_tables
@@ -22,31 +27,38 @@ from jaxret.settings import TRUE_DIM, Settings
 
 _SWEPT = ("model", "dataset", "pca_dim")  # a comma makes one evaluation for each value
 
-flags.DEFINE_string(
-    "suite",
-    None,
-    "Run the paper's tables: table1, table2, table3 or paper. A --model, --dataset, --pca_dim or "
-    "--ranking beside it takes the place of the suite's own.",
-)
-flags.DEFINE_bool(
-    "dry_run", False, "Print what would run, what is there, estimated time and disk; run nothing."
-)
-flags.DEFINE_bool("download", False, "Fetch and convert what is missing first, from its publisher.")
-flags.DEFINE_string(
-    "query", None, "Search --dataset for this photograph; no ground truth is needed."
-)
-flags.DEFINE_list("box", None, "Part of --query that is asked for: x1,y1,x2,y2 in its pixels.")
-flags.DEFINE_string(
-    "features",
-    None,
-    "Descriptors of your own, [N, D], instead of a model and photographs: .npy, .npz, .pt, .mat, "
-    ".h5 or .csv (FILE#NAME chooses one of several arrays), or a folder of --save_descriptors.",
-)
-flags.DEFINE_string("query_features", None, "Those of the queries, [Q, D], likewise.")
-flags.DEFINE_string("ground_truth", None, "Which rows answer which query: .pkl, .mat or .json.")
-command.define_common_flags()
-command.define_flags(Settings, _SWEPT)
-command.define_help(str(__doc__), flag_tables.MAIN)
+
+def define_flags() -> None:
+    flags.DEFINE_string(
+        "suite",
+        None,
+        "Run the paper's tables: table1, table2, table3 or paper. A --model, --dataset, --pca_dim "
+        "or --ranking beside it takes the place of the suite's own.",
+    )
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Print what would run, what is there, estimated time and disk; run nothing.",
+    )
+    flags.DEFINE_bool(
+        "download", False, "Fetch and convert what is missing first, from its publisher."
+    )
+    flags.DEFINE_string(
+        "query", None, "Search --dataset for this photograph; no ground truth is needed."
+    )
+    flags.DEFINE_list("box", None, "Part of --query that is asked for: x1,y1,x2,y2 in its pixels.")
+    flags.DEFINE_string(
+        "features",
+        None,
+        "Descriptors of your own, [N, D], instead of a model and photographs: .npy, .npz, .pt, "
+        ".mat, .h5 or .csv (FILE#NAME chooses one of several arrays), or a folder of "
+        "--save_descriptors.",
+    )
+    flags.DEFINE_string("query_features", None, "Those of the queries, [Q, D], likewise.")
+    flags.DEFINE_string("ground_truth", None, "Which rows answer which query: .pkl, .mat or .json.")
+    command.define_common_flags()
+    command.define_flags(Settings, _SWEPT)
+    command.define_help(str(__doc__), flag_tables.MAIN)
 
 
 def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
@@ -129,4 +141,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.launch(main, define_flags)

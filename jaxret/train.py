@@ -7,17 +7,24 @@
 A run that was stopped goes on when the same command is given again.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told()  # first: what is imported below takes a while
+
 import sys
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from jaxret.cli import command, flag_tables
 from jaxret.training.settings import TrainSettings
 
-command.define_common_flags()
-command.define_flags(TrainSettings)
-command.define_help(str(__doc__), flag_tables.TRAIN)
+
+def define_flags() -> None:
+    command.define_common_flags()
+    command.define_flags(TrainSettings)
+    command.define_help(str(__doc__), flag_tables.TRAIN)
 
 
 def settings_from_flags(values: flags.FlagValues) -> TrainSettings:
@@ -55,4 +62,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.launch(main, define_flags)

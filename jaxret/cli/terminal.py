@@ -12,7 +12,7 @@ from jaxret.cli import forecast
 from jaxret.data.benchmarks import sources
 from jaxret.data.dataset import Box
 from jaxret.errors import UserError
-from jaxret.models.weights.locations import cache_dir, find
+from jaxret.models.weights.locations import find
 from jaxret.report.results import Results
 from jaxret.report.tables import plain
 from jaxret.report.tables.plain import one_line
@@ -21,6 +21,7 @@ from jaxret.runs import plan as planning
 from jaxret.runs import run as runs
 from jaxret.runs import search as searching
 from jaxret.runtime.artifacts import Store
+from jaxret.runtime.user_cache import cache_dir
 from jaxret.settings import Settings
 from jaxret.stages.context import RunContext, workdir_of
 from jaxret.stages.encoders import check_names

@@ -105,7 +105,7 @@ class CachedResults:
         folder = self.store.place("rankings", self._key(ranking))
         if not (folder / "outcome.json").exists():
             return None
-        stored = json.loads((folder / "outcome.json").read_text())
+        stored = json.loads((folder / "outcome.json").read_text("utf-8"))
         if stored["skipped"] and not self.may_skip:
             return None  # a run that skips left it: this one is to end at the photograph
         top = Top(**read_arrays(folder / "top.npz"))

@@ -4,14 +4,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from jaxret import data
 from jaxret.data.dataset import Dataset, FileSplit, Split, Subset
 from jaxret.descriptors.shards import Descriptors
 from jaxret.models.encoder import Encoder
 from jaxret.runtime.artifacts import Store
 from jaxret.runtime.timing import Clock
+from jaxret.runtime.user_cache import cache_dir
 from jaxret.settings import Settings
 from jaxret.stages.encoders import Encoders
 from jaxret.stages.features import Features
@@ -89,7 +88,7 @@ def workdir_of(settings: Settings) -> Path:
     """The folder that the settings name, or the one in the user's cache."""
     if settings.workdir:
         return Path(settings.workdir).expanduser()
-    return Path(platformdirs.user_cache_dir("jaxret")) / "workdir"
+    return cache_dir() / "workdir"
 
 
 def _label(name: str, dataset: Dataset) -> str:

@@ -4,11 +4,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import platformdirs
-
 from jaxret.data.benchmarks import archives, registry
 from jaxret.data.benchmarks.locate import Found
 from jaxret.errors import UserError
+from jaxret.runtime.user_cache import cache_dir
 
 SHOWN = 5
 
@@ -20,7 +19,7 @@ MEANING = (
 
 def default_data_dir() -> Path:
     """Where datasets are kept if no folder is named."""
-    return platformdirs.user_cache_path("jaxret") / "datasets"
+    return cache_dir() / "datasets"
 
 
 def how_to_get(
@@ -60,7 +59,7 @@ def missing_photographs(
     """
     total = len(found.files) + len(found.absent)
     list_file.parent.mkdir(parents=True, exist_ok=True)
-    list_file.write_text("\n".join(found.absent) + "\n")
+    list_file.write_text("\n".join(found.absent) + "\n", "utf-8")
     sentences = [
         f"{len(found.absent)} of the {total} photographs of {row.builder} are missing from "
         f"{manual_dir}: {', '.join(found.absent[:SHOWN])}"

@@ -13,12 +13,11 @@ is prepared; nothing needs unpacking:
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from jaxret import fetch
 from jaxret.data.benchmarks import registry
 from jaxret.errors import UserError
 from jaxret.fetch import checks
+from jaxret.runtime.user_cache import cache_dir
 
 _FLICKR = (
     "Photographs from Flickr, for research; each remains its photographer's. See the terms of"
@@ -101,7 +100,7 @@ def files_of(name: str) -> tuple[Archive, ...]:
 
 def manual_dir(data_dir: str | Path | None = None) -> Path:
     """The folder in which the builders look for official files."""
-    root = Path(data_dir) if data_dir else platformdirs.user_cache_path("jaxret") / "datasets"
+    root = Path(data_dir) if data_dir else cache_dir() / "datasets"
     return root.expanduser() / "manual"
 
 

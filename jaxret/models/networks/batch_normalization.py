@@ -55,7 +55,8 @@ def batch_moments(x: jax.Array, mask: jax.Array) -> Moments:
 
 def _weights(x: jax.Array, mask: jax.Array) -> jax.Array:
     """[B], the share of each image in the moments."""
-    return mask.astype(x.dtype) / jnp.maximum(mask.sum(), 1)
+    images = jnp.maximum(mask.sum(dtype=jnp.int32), 1)
+    return mask.astype(x.dtype) / images.astype(x.dtype)
 
 
 def row(vector: jax.Array) -> jax.Array:

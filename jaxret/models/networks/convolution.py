@@ -162,8 +162,8 @@ def adaptive_average_pool(x: jax.Array, height: int, width: int) -> jax.Array:
 
 
 def _bins(size: int, count: int) -> jax.Array:
-    position = jnp.arange(size)[None, :]
-    index = jnp.arange(count)[:, None]
+    position = jnp.arange(size, dtype=jnp.int32)[None, :]
+    index = jnp.arange(count, dtype=jnp.int32)[:, None]
     start, end = index * size // count, -(-(index + 1) * size // count)
-    inside = (position >= start) & (position < end)
+    inside = ((position >= start) & (position < end)).astype(jnp.float32)
     return inside / inside.sum(axis=1, keepdims=True)

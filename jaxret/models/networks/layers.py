@@ -82,9 +82,11 @@ class BatchNorm(nn.Module):
             moments = running_mean.value, running_var.value
             return scale_and_shift(x, *moments, scale, bias, self.epsilon)
         y, (mean, var) = normalize_by_batch(x, mask, scale, bias, self.epsilon)
-        count = jnp.maximum(mask.sum(), 1) * x.shape[1] * x.shape[2]
+        images = jnp.maximum(mask.sum(dtype=jnp.int32), 1)
+        count = images * x.shape[1] * x.shape[2]
+        others = jnp.maximum(count - 1, 1)
         running_mean.value = mean
-        running_var.value = var * count / jnp.maximum(count - 1, 1)
+        running_var.value = var * count.astype(var.dtype) / others.astype(var.dtype)
         return y
 
 

@@ -155,7 +155,7 @@ class Diffusion:
         """
         folder = Path(folder)
         try:
-            settings = json.loads((folder / "diffusion.json").read_text())["settings"]
+            settings = json.loads((folder / "diffusion.json").read_text("utf-8"))["settings"]
             database = np.load(folder / "database.npy", mmap_mode="r")
             return cls(database, offline_files.read(folder), DiffusionSettings(**settings))
         except FileNotFoundError as error:

@@ -64,7 +64,7 @@ def diffuse_in(
 
 def read(folder: Path) -> Rows:
     """The rows of a finished folder, mapped into memory."""
-    meta = json.loads((folder / "diffusion.json").read_text())
+    meta = json.loads((folder / "diffusion.json").read_text("utf-8"))
     files = Files(folder, meta["nodes"], meta["shard_size"])
     return Rows(files.read(files.ids), files.read(files.scores))
 
@@ -117,7 +117,7 @@ def claim(
     if not path.exists():
         write(folder / "database.npy", database)
         write_json(path, meta)
-    elif json.loads(path.read_text()) != meta:
+    elif json.loads(path.read_text("utf-8")) != meta:
         raise UserError(
             f"{folder} holds the diffusion of other descriptors or settings; give an empty folder, "
             "or delete this one."

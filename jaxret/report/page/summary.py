@@ -8,6 +8,7 @@ from typing import Any
 from jaxret.report.paper import CLASSIC
 from jaxret.report.results import Results, number
 from jaxret.report.tables.cells import Table
+from jaxret.report.tables.layouts import with_positives
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,11 @@ def key_numbers(results: Results, tables: Sequence[Table]) -> list[KeyNumber]:
     """Agreement with the paper for a suite, else plain search and the best ranking; sizes, time."""
     numbers = _agreement(tables) if results.suite else _best_map(results)
     for key, label in (("database", "photographs to search in"), ("queries", "queries")):
-        counts = [entry[key] for entry in results.datasets if entry.get(key)]
-        if len(counts) == 1:
-            numbers.append(KeyNumber(f"{counts[0]:,}".replace(",", " "), "", label))
+        entries = [entry for entry in results.datasets if entry.get(key)]
+        if len(entries) == 1:
+            if key == "queries":
+                label += with_positives(results, entries[0]["name"])
+            numbers.append(KeyNumber(f"{entries[0][key]:,}".replace(",", " "), "", label))
     if results.timings:
         numbers.append(KeyNumber(*duration(results.seconds()), "computing time"))
     return numbers

@@ -83,9 +83,25 @@ def dim_name(dim: Dim) -> str:
 def _dataset_title(results: Results, dataset: str) -> str:
     for entry in results.datasets:
         if entry.get("name") == dataset and entry.get("database") and entry.get("queries"):
-            counts = f"{entry['queries']} queries, {entry['database']} photographs"
-            return f"{dataset} ({counts})"
+            asked = f"{entry['queries']} queries{with_positives(results, dataset)}"
+            return f"{dataset} ({asked}, {entry['database']} photographs)"
     return dataset
+
+
+def with_positives(results: Results, dataset: str) -> str:
+    """Such as " (39 with positives)" where a mean is over fewer queries than there are, else nothing."""
+    [asked] = {entry["queries"] for entry in results.datasets if entry.get("name") == dataset}
+    counted = {
+        figure["protocol"]: figure["queries"]
+        for figure in results.figures
+        if figure.get("dataset") == dataset and figure.get("queries") is not None
+    }
+    if not counted or set(counted.values()) == {asked}:
+        return ""
+    if len(set(counted.values())) == 1:
+        return f" ({next(iter(counted.values()))} with positives)"
+    listed = ", ".join(f"{protocol} {count}" for protocol, count in counted.items())
+    return f" (with positives: {listed})"
 
 
 def table1(results: Results) -> Table:
