@@ -89,7 +89,7 @@ def _dataset_title(results: Results, dataset: str) -> str:
 
 
 def with_positives(results: Results, dataset: str) -> str:
-    """Such as " (39 with positives)" where a mean is over fewer queries than there are, else nothing."""
+    """Such as " (39 with positives)" where a mean is over fewer queries than there are, or ""."""
     [asked] = {entry["queries"] for entry in results.datasets if entry.get("name") == dataset}
     counted = {
         figure["protocol"]: figure["queries"]
