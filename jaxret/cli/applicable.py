@@ -83,7 +83,7 @@ class Table:
         """Every flag under the title of its group, what it belongs to behind what it means."""
         parts = []
         for group in self.groups:
-            modes = _common_modes(group)
+            modes = _common_modes(group) or tuple(self.modes)
             said = "" if len(modes) == len(self.modes) else f" ({self._names(modes)})"
             parts.append(f"{group.title}{said}:")
             parts += [self._entry(values[row.name], row, modes) for row in group.rows]
@@ -115,9 +115,10 @@ class Table:
 
 
 def _common_modes(group: Group) -> tuple[str, ...]:
-    """The modes that most rows of the group share."""
+    """The modes that most rows of the group share; none where no half does."""
     modes = [row.modes for row in group.rows]
-    return max(modes, key=modes.count)
+    most = max(modes, key=modes.count)
+    return most if 2 * modes.count(most) > len(modes) else ()
 
 
 def _in(values: flags.FlagValues, row: Row) -> bool:

@@ -73,6 +73,7 @@ def test_every_flag_belongs_to_something():
 def test_help_says_what_a_flag_belongs_to(main_flags):
     text = " ".join(MAIN.help(main_flags).split())
     assert "A search (--query): --query:" in text
+    assert text.startswith("What is done: --suite:") and "For an evaluation and --suite." in text
     assert "Encoder (an evaluation, --suite and --query): --model:" in text
     assert "--seed: Seed of the random weights. Only with --weights=random. (default: '0')" in text
     assert "--dry_run" not in text.split("--[no]dry_run")[0]

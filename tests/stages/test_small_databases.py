@@ -23,7 +23,7 @@ def test_none_is_learnt_and_the_note_says_so(rows):
 
 
 @pytest.mark.parametrize(
-    ("rows", "dim"), [(LEAST, 16), (127, 16), (128, 32), (184, 32), (2047, 256), (2048, 512)]
+    ("rows", "dim"), [(LEAST, 8), (63, 8), (64, 16), (128, 32), (184, 32), (2047, 256), (2048, 512)]
 )
 def test_from_there_on_one_is_learnt(rows, dim):
     assert pca_dim(None, rows, 1280)[0] == dim
