@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,12 +11,14 @@ from jaxret.ranking.inputs import unit_rows
 from jaxret.ranking.neighbours.index import Index
 from jaxret.ranking.neighbours.search import others, search
 from jaxret.ranking.ordering import Neighbours
-
-ALPHA = 3.0  # Radenovic et al., TPAMI 2018: sim ** 3
-
-# A query's weights under the names that the database's have.
-QUERY_WEIGHTS = {"none": "uniform", "linear": "gordo", "alpha": "alpha"}
-DATABASE_WEIGHTS = ("gordo", "linear", "uniform", "alpha")
+from jaxret.ranking.weights import (
+    ALPHA,
+    CANCELLED,
+    DATABASE_WEIGHTS,
+    QUERY_WEIGHTS,
+    check,
+    line_of_weights,
+)
 
 
 def expand_queries(
@@ -145,28 +145,13 @@ def _weighted_sum(
 
 def _weights(weights: str, sims: NDArray[np.float32], alpha: float) -> NDArray[np.float32]:
     """[rows, n] weights of the neighbours beside the row's own 1."""
-    n = sims.shape[1]
-    ranks = np.arange(n, dtype=np.float32)
     if weights == "alpha":
         return np.maximum(sims, 0) ** np.float32(alpha)
-    line = {
-        "uniform": np.ones(n, np.float32),
-        "gordo": (n - ranks) / max(n, 1),
-        "linear": (n - ranks) / (n + 1),
-    }[weights]
-    return np.broadcast_to(line.astype(np.float32), sims.shape)
+    return np.broadcast_to(line_of_weights(weights, sims.shape[1]), sims.shape)
 
 
 def _unit(rows: NDArray[np.float32], fallback: NDArray[np.float32]) -> NDArray[np.float32]:
     """L2-normalised rows; where opposite vectors have cancelled out, the row before averaging."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    cancelled = lengths < 1e-6
+    cancelled = lengths < CANCELLED
     return np.where(cancelled, fallback, rows / np.where(cancelled, 1, lengths))
-
-
-def check(n: int, weights: str, known: Collection[str]) -> None:
-    """Refuses unknown weights and an n that is no whole number of neighbours."""
-    if weights not in known:
-        raise UserError(f"Unknown weights {weights!r}. Known: {', '.join(known)}.")
-    if isinstance(n, bool) or int(n) != n or n < 0:
-        raise UserError(f"n is {n}; give a whole number of neighbours, 0 or more.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,49 +24,12 @@ from jaxret.ranking import expansion
 from jaxret.ranking.diffusion import offline, offline_files
 from jaxret.ranking.diffusion.inductive import combine
 from jaxret.ranking.diffusion.joint import JointDiffusion
-from jaxret.ranking.diffusion.offline import DiffusionSettings, Lists, Rows
-from jaxret.ranking.inputs import BLOCK, normalised, positive_integer, unit_rows
+from jaxret.ranking.diffusion.offline import Lists, Rows
+from jaxret.ranking.inputs import BLOCK, normalised, unit_rows
 from jaxret.ranking.neighbours.search import others, search
-from jaxret.ranking.ordering import Neighbours, best, check_rest, rank
+from jaxret.ranking.ordering import Neighbours, best, rank
+from jaxret.ranking.settings import RankingSettings, list_length
 from jaxret.runtime.artifacts import digest
-
-DFS_FORMS = ("joint", "inductive")
-
-
-@dataclass(frozen=True)
-class RankingSettings:
-    """How descriptors become ranked lists; the defaults are the paper's.
-
-    Attributes:
-      aqe_n, aqe_n_with_dba: neighbours of query expansion, alone and over an augmented database.
-      aqe_weights, dba_n, dba_weights, dba_normalize: see `jaxret.ranking.expansion`.
-      dfs: "joint" (queries and database in one graph) or "inductive" (queries unknown beforehand).
-      dfs_rest: order of what diffusion leaves at 0, "global" or "none".
-      kq: database neighbours that a query starts from in the inductive form.
-      diffusion: truncation, kd, gamma, alpha and the stopping rule.
-      block_size: rows a block, None for what the memory allows.
-    """
-
-    aqe_n: int = defaults.AQE_N
-    aqe_n_with_dba: int = defaults.AQE_N_WITH_DBA
-    aqe_weights: str = "none"
-    dba_n: int = defaults.DBA_N
-    dba_weights: str = "gordo"
-    dba_normalize: bool = True
-    dfs: str = "joint"
-    dfs_rest: str = "global"
-    kq: int = defaults.DFS_KQ
-    diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
-    block_size: int | None = None
-
-    def __post_init__(self) -> None:
-        expansion.check(self.aqe_n, self.aqe_weights, expansion.QUERY_WEIGHTS)
-        expansion.check(self.aqe_n_with_dba, self.aqe_weights, expansion.QUERY_WEIGHTS)
-        expansion.check(self.dba_n, self.dba_weights, expansion.DATABASE_WEIGHTS)
-        check_rest(self.dfs_rest)
-        positive_integer(self.kq, "kq")
-        if self.dfs not in DFS_FORMS:
-            raise UserError(f"Unknown form of DFS {self.dfs!r}. Known: {', '.join(DFS_FORMS)}.")
 
 
 @dataclass(frozen=True)
@@ -113,7 +76,7 @@ def rank_all(
     if not len(database):
         raise UserError("The database is empty; give at least one descriptor to rank.")
     steps = [frozenset(name.split("+") if name in RANKINGS else ()) for name in rankings]
-    whole = _Database(database, _list_length(steps, settings), settings, folder)
+    whole = _Database(database, list_length(steps, settings), settings, folder)
     searches = _Searches(queries, whole)
     ranked = {}
     for name, with_steps in zip(rankings, steps, strict=True):
@@ -134,13 +97,6 @@ def _function(home: str) -> Callable[..., NDArray[np.int32]]:
     """The function of a row of `defaults.OTHER_RANKINGS`."""
     module, name = home.split(":")
     return getattr(importlib.import_module(module), name)
-
-
-def _list_length(steps: Sequence[frozenset[str]], settings: RankingSettings) -> int:
-    """The longest list, itself counted, that a node of the plain database needs."""
-    dba = settings.dba_n + 1 if any("DBA" in with_steps for with_steps in steps) else 1
-    dfs = any("DFS" in with_steps and "DBA" not in with_steps for with_steps in steps)
-    return max(dba, settings.diffusion.list_length if dfs else 1)
 
 
 @dataclass(frozen=True)
