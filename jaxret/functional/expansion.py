@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxret.functional.neighbours import Neighbours
-from jaxret.functional.precision import working
+from jaxret.functional.precision import widest, working
 from jaxret.ranking.weights import ALPHA, CANCELLED, QUERY_WEIGHTS, line_of_weights
 
 
@@ -66,22 +66,25 @@ def _average(rows, database, neighbours, weights, normalize, alpha) -> jax.Array
     sims, ids = neighbours
     if ids.shape[1] == 0:
         return rows
-    w = _weights(weights, sims.astype(rows.dtype), alpha)
+    one = partial(_average_of, weights=weights, normalize=normalize, alpha=alpha, dtype=rows.dtype)
+    return widest(one, rows, database, working(sims), ids)
+
+
+def _average_of(rows, database, sims, ids, *, weights, normalize, alpha, dtype) -> jax.Array:
+    n = ids.shape[1]
+    own, line = line_of_weights(weights, n)
+    if line is None:
+        w = jnp.maximum(sims, 0) ** alpha
+    else:
+        w = jnp.broadcast_to(jnp.asarray(line, sims.dtype)[None], sims.shape)
 
     def add(rank, total):  # one neighbour rank at a time: [Q, n, D] would be large
         return total + w[:, rank, None] * database[ids[:, rank]]
 
-    total = lax.fori_loop(0, ids.shape[1], add, rows)
+    total = lax.fori_loop(0, n, add, own * rows)
     if not normalize:
-        return total / (1 + w.sum(axis=1, keepdims=True))
+        return (total / (own + w.sum(axis=1, keepdims=True))).astype(dtype)
     squared = jnp.sum(total * total, axis=1, keepdims=True)
-    cancelled = squared < CANCELLED**2
+    cancelled = squared < (CANCELLED * own) ** 2
     length = jnp.sqrt(jnp.where(cancelled, 1, squared))
-    return jnp.where(cancelled, rows, total / length)
-
-
-def _weights(weights: str, sims: jax.Array, alpha: float) -> jax.Array:
-    if weights == "alpha":
-        return jnp.maximum(sims, 0) ** alpha
-    line = jnp.asarray(line_of_weights(weights, sims.shape[1]), sims.dtype)
-    return jnp.broadcast_to(line[None], sims.shape)
+    return jnp.where(cancelled, rows, total / length).astype(dtype)

@@ -8,6 +8,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxret.functional.precision import HIGHEST, widest, working
@@ -37,7 +38,8 @@ def top_k(queries: jax.Array, database: jax.Array, k: int) -> Neighbours:
 @jax.jit
 def inner_products(queries: jax.Array, database: jax.Array) -> jax.Array:
     """All similarities [Q, N] as `top_k` orders them."""
-    return _inner_products(working(queries), working(database))
+    queries, database = working(queries), working(database)
+    return widest(partial(_products, dtype=queries.dtype), queries, database)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -48,24 +50,9 @@ def _top_k(queries: jax.Array, database: jax.Array, k: int) -> Neighbours:
 @_top_k.defjvp
 def _(k, primals, tangents):
     sims, ids = _top_k(*primals, k)
-    change = jnp.take_along_axis(_change_of_products(primals, tangents), ids, axis=1)
-    return (sims, ids), (change, jnp.zeros(ids.shape, jax.dtypes.float0))
-
-
-@jax.custom_jvp
-def _inner_products(queries: jax.Array, database: jax.Array) -> jax.Array:
-    return widest(partial(_products, dtype=queries.dtype), queries, database)
-
-
-@_inner_products.defjvp
-def _(primals, tangents):
-    return _inner_products(*primals), _change_of_products(primals, tangents)
-
-
-def _change_of_products(primals, tangents):
-    (queries, database), (query_change, database_change) = primals, tangents
-    dtype = queries.dtype
-    return _products(query_change, database, dtype) + _products(queries, database_change, dtype)
+    _, change = jax.jvp(partial(_products, dtype=sims.dtype), primals, tangents)
+    change = jnp.take_along_axis(change, ids, axis=1)
+    return (sims, ids), (change, np.zeros(ids.shape, jax.dtypes.float0))
 
 
 def _products(queries: jax.Array, database: jax.Array, dtype) -> jax.Array:
@@ -141,4 +128,4 @@ def others(neighbours: Neighbours, first: jax.Array | int = 0) -> Neighbours:
     place = jnp.where(own.any(axis=1), own.argmax(axis=1), k - 1).astype(jnp.int32)
     columns = jnp.arange(k - 1, dtype=jnp.int32)[None]
     columns = columns + (columns >= place[:, None])
-    return tuple(jnp.take_along_axis(array, columns, axis=1) for array in (sims, ids))
+    return jnp.take_along_axis(sims, columns, axis=1), jnp.take_along_axis(ids, columns, axis=1)

@@ -41,18 +41,32 @@ def widest(function: Callable[..., Any], *arrays: jax.Array) -> Any:
     trace serves them all. A CUDA card that is not there to be asked is taken for a data centre's.
 
     Args:
-      function: of arrays of one dtype, which it works in; what it returns is float32 or integers.
+      function: of arrays of numbers of one dtype, which it works in, and of ids; what it returns is
+        float32 or ids.
     """
     if any(array.dtype == jnp.float64 for array in arrays):
         return function(*arrays)
     wide = partial(_in_float64, function)
     cuda = wide if all(map(has_fast_float64, _cuda_kinds())) else function
-    return lax.platform_dependent(*arrays, cpu=wide, cuda=cuda, default=function)
+
+    @jax.custom_jvp
+    def run(*arrays: jax.Array) -> Any:
+        return lax.platform_dependent(*arrays, cpu=wide, cuda=cuda, default=function)
+
+    @run.defjvp
+    def _(arrays, changes):  # derivatives need no more than float32
+        return run(*arrays), jax.jvp(function, arrays, changes)[1]
+
+    return run(*arrays)
 
 
 def _in_float64(function: Callable[..., Any], *arrays: jax.Array) -> Any:
     with jax.enable_x64(True):
-        return function(*(array.astype(jnp.float64) for array in arrays))
+        return function(*map(_widened, arrays))
+
+
+def _widened(array: jax.Array) -> jax.Array:
+    return array.astype(jnp.float64) if array.dtype == jnp.float32 else array
 
 
 def _cuda_kinds() -> set[str]:

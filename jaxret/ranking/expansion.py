@@ -20,6 +20,8 @@ from jaxret.ranking.weights import (
     line_of_weights,
 )
 
+AT_ONCE = 256  # rows, so that what they become stays in the caches
+
 
 def expand_queries(
     queries: ArrayLike,
@@ -105,10 +107,7 @@ def expand(
     alpha: float = ALPHA,
 ) -> NDArray[np.float32]:
     """`expand_queries` over neighbours already known: (similarities, ids), each [Q, n]."""
-    if neighbours[1].shape[1] == 0:
-        return queries
-    average = _weighted_sum(queries, database, neighbours, QUERY_WEIGHTS[weights], alpha)
-    return _unit(average, queries)
+    return _average(queries, database, neighbours, QUERY_WEIGHTS[weights], True, alpha)
 
 
 def augment(
@@ -119,38 +118,40 @@ def augment(
     alpha: float = ALPHA,
 ) -> NDArray[np.float32]:
     """`augment_database` over the lists of each row's others: (similarities, ids), each [N, n]."""
-    if neighbours[1].shape[1] == 0:
-        return database
-    average = _weighted_sum(database, database, neighbours, weights, alpha)
-    if normalize:
-        return _unit(average, database)
-    return average / (1 + _weights(weights, neighbours[0], alpha).sum(axis=1, keepdims=True))
+    return _average(database, database, neighbours, weights, normalize, alpha)
 
 
-def _weighted_sum(
+def _average(
     rows: NDArray[np.float32],
     database: NDArray[np.float32],
     neighbours: Neighbours,
     weights: str,
+    normalize: bool,
     alpha: float,
 ) -> NDArray[np.float32]:
-    """Each row plus its weighted neighbours; one neighbour rank at a time bounds the memory."""
+    """Each row and its weighted neighbours, in float64 and rounded once: one result anywhere."""
     sims, ids = neighbours
-    w = _weights(weights, sims, alpha)
-    total = rows.copy()
-    for rank in range(ids.shape[1]):
-        total += w[:, rank : rank + 1] * database[ids[:, rank]]
-    return total
+    if ids.shape[1] == 0:
+        return rows
+    own, line = line_of_weights(weights, ids.shape[1])
+    averages = np.empty_like(rows)
+    for start in range(0, len(rows), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        if line is None:
+            w = np.maximum(sims[part], 0).astype(np.float64) ** alpha
+        else:
+            w = np.broadcast_to(line, sims[part].shape)
+        total = own * rows[part].astype(np.float64)
+        for rank in range(ids.shape[1]):
+            total += w[:, rank : rank + 1] * database[ids[part, rank]]
+        if normalize:
+            averages[part] = _unit(total / own, rows[part])
+        else:
+            averages[part] = total / (own + w.sum(axis=1, keepdims=True))
+    return averages
 
 
-def _weights(weights: str, sims: NDArray[np.float32], alpha: float) -> NDArray[np.float32]:
-    """[rows, n] weights of the neighbours beside the row's own 1."""
-    if weights == "alpha":
-        return np.maximum(sims, 0) ** np.float32(alpha)
-    return np.broadcast_to(line_of_weights(weights, sims.shape[1]), sims.shape)
-
-
-def _unit(rows: NDArray[np.float32], fallback: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit(rows: NDArray[np.float64], fallback: NDArray[np.float32]) -> NDArray[np.float64]:
     """L2-normalised rows; where opposite vectors have cancelled out, the row before averaging."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     cancelled = lengths < CANCELLED

@@ -17,15 +17,19 @@ QUERY_WEIGHTS = {"none": "uniform", "linear": "gordo", "alpha": "alpha"}
 DATABASE_WEIGHTS = ("gordo", "linear", "uniform", "alpha")
 
 
-def line_of_weights(weights: str, n: int) -> NDArray[np.float32]:
-    """[n] weights that depend on the rank alone."""
-    ranks = np.arange(n, dtype=np.float32)
-    line = {
-        "uniform": np.ones(n, np.float32),
-        "gordo": (n - ranks) / max(n, 1),
-        "linear": (n - ranks) / (n + 1),
-    }[weights]
-    return line.astype(np.float32)
+def line_of_weights(weights: str, n: int) -> tuple[int, NDArray[np.float64] | None]:
+    """(a row's own weight, those of its n neighbours); None where similarities say them.
+
+    Whole numbers, so that their sums with rows of float32 are all but exact in float64.
+    """
+    falling = np.arange(n, 0, -1, dtype=np.float64)
+    lines = {
+        "uniform": (1, np.ones(n, np.float64)),
+        "gordo": (n, falling),  # (n - r) / n beside the row's own 1
+        "linear": (n + 1, falling),
+        "alpha": (1, None),
+    }
+    return lines[weights]
 
 
 def check(n: int, weights: str, known: Collection[str]) -> None:
