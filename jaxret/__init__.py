@@ -21,7 +21,7 @@ _HOMES = {
     "diffuse_jointly": "jaxret.ranking.diffusion.inductive",
     "average_precision": "jaxret.evaluation.metrics",
     "evaluate": "jaxret.evaluation.metrics",
-    "RankingSettings": "jaxret.ranking.settings",
+    "RankingSettings": "jaxret.functional.settings",
     "UserError": "jaxret.errors",
     "Settings": "jaxret.settings",
     "run": "jaxret.runs.run",

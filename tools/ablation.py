@@ -13,7 +13,7 @@ from absl import app, flags, logging
 
 from jaxret.data.ground_truth import files
 from jaxret.errors import UserError
-from jaxret.ranking.settings import DFS_FORMS, RankingSettings
+from jaxret.functional.settings import DFS_FORMS, RankingSettings
 from jaxret.runs import ablation
 
 _FEATURES = flags.DEFINE_string("features", "", ".npy of the database, [photographs, dimensions].")

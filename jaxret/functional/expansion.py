@@ -12,7 +12,7 @@ from jax import lax
 
 from jaxret.functional.neighbours import Neighbours
 from jaxret.functional.precision import widest, working
-from jaxret.ranking.weights import ALPHA, CANCELLED, QUERY_WEIGHTS, line_of_weights
+from jaxret.functional.weights import ALPHA, CANCELLED, QUERY_WEIGHTS, line_of_weights
 
 
 @partial(jax.jit, static_argnames=("weights", "alpha"))

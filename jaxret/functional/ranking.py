@@ -18,7 +18,7 @@ from jaxret.functional.diffusion import Graph, combine, cosines, diffuse, lists_
 from jaxret.functional.expansion import augment, expand
 from jaxret.functional.neighbours import Neighbours, best, in_blocks, inner_products, others, top_k
 from jaxret.functional.order import order
-from jaxret.ranking.settings import RankingSettings, list_length
+from jaxret.functional.settings import RankingSettings, list_length
 
 MERGED_AT_ONCE = 1 << 25  # similarities
 

@@ -7,11 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
 from jaxret.errors import UserError
-from jaxret.ranking.inputs import unit_rows
-from jaxret.ranking.neighbours.index import Index
-from jaxret.ranking.neighbours.search import others, search
-from jaxret.ranking.ordering import Neighbours
-from jaxret.ranking.weights import (
+from jaxret.functional.weights import (
     ALPHA,
     CANCELLED,
     DATABASE_WEIGHTS,
@@ -19,6 +15,10 @@ from jaxret.ranking.weights import (
     check,
     line_of_weights,
 )
+from jaxret.ranking.inputs import unit_rows
+from jaxret.ranking.neighbours.index import Index
+from jaxret.ranking.neighbours.search import others, search
+from jaxret.ranking.ordering import Neighbours
 
 AT_ONCE = 256  # rows, so that what they become stays in the caches
 

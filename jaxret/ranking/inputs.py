@@ -102,17 +102,6 @@ def normalised(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
     return unit, lengths
 
 
-def positive_integer(value: int, what: str) -> int:
-    """`value` as an int of at least 1.
-
-    Raises:
-      UserError: it is no whole number or below 1.
-    """
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise UserError(f"{what} is {value}; give a whole number of at least 1.")
-    return int(value)
-
-
 def _range(squares: NDArray[np.float32]) -> tuple[float, float]:
     if not len(squares):
         return 1.0, 1.0

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from jaxret import defaults
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
+from jaxret.functional.settings import RankingSettings, list_length
 from jaxret.ranking import expansion
 from jaxret.ranking.diffusion import offline, offline_files
 from jaxret.ranking.diffusion.inductive import combine
@@ -28,7 +29,6 @@ from jaxret.ranking.diffusion.offline import Lists, Rows
 from jaxret.ranking.inputs import BLOCK, normalised, unit_rows
 from jaxret.ranking.neighbours.search import others, search
 from jaxret.ranking.ordering import Neighbours, best, rank
-from jaxret.ranking.settings import RankingSettings, list_length
 from jaxret.runtime.artifacts import digest
 
 

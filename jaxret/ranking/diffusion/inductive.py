@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
 from jaxret.errors import UserError
+from jaxret.functional.settings import DiffusionSettings, check_rest, positive_integer
 from jaxret.ranking.diffusion import offline, offline_files
 from jaxret.ranking.diffusion.joint import diffuse_jointly
-from jaxret.ranking.diffusion.offline import DiffusionSettings, Lists, Rows
-from jaxret.ranking.inputs import positive_integer, unit_rows
+from jaxret.ranking.diffusion.offline import Lists, Rows
+from jaxret.ranking.inputs import unit_rows
 from jaxret.ranking.neighbours.search import search
-from jaxret.ranking.ordering import Neighbours, check_rest, rank
+from jaxret.ranking.ordering import Neighbours, rank
 
 __all__ = ["Diffusion", "DiffusionSettings", "combine", "diffuse_jointly"]
 

@@ -14,13 +14,14 @@ from scipy.sparse import csr_matrix
 
 from jaxret import defaults
 from jaxret.errors import UserError
+from jaxret.functional.settings import DiffusionSettings, check_rest, positive_integer
 from jaxret.ranking.diffusion import offline
 from jaxret.ranking.diffusion.graph import mutual_graph
-from jaxret.ranking.diffusion.offline import DiffusionSettings, Lists, Rows
+from jaxret.ranking.diffusion.offline import Lists, Rows
 from jaxret.ranking.diffusion.solver import Solver
-from jaxret.ranking.inputs import BLOCK, positive_integer, unit_rows
+from jaxret.ranking.inputs import BLOCK, unit_rows
 from jaxret.ranking.neighbours.search import others, search
-from jaxret.ranking.ordering import Neighbours, check_rest, rank
+from jaxret.ranking.ordering import Neighbours, rank
 
 
 @dataclass(frozen=True)

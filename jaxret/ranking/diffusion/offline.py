@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jaxret.functional.settings import DiffusionSettings
 from jaxret.ranking.diffusion.graph import mutual_graph
 from jaxret.ranking.diffusion.grouping import close_order
 from jaxret.ranking.diffusion.solver import Solver
 from jaxret.ranking.inputs import BLOCK
 from jaxret.ranking.neighbours.search import others
 from jaxret.ranking.ordering import Neighbours
-from jaxret.ranking.settings import DiffusionSettings
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret.errors import UserError
-from jaxret.ranking.inputs import as_descriptors, measured, positive_integer
+from jaxret.functional.settings import positive_integer
+from jaxret.ranking.inputs import as_descriptors, measured
 from jaxret.ranking.neighbours.device import DeviceSearch
 from jaxret.ranking.neighbours.host.exact import RESCORED_AT_ONCE, CpuSearch, in_parts
 from jaxret.ranking.neighbours.host.rescoring import MARGIN, rescore

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 
 from jaxret import defaults
 from jaxret.errors import UserError
-from jaxret.ranking import weights
-from jaxret.ranking.inputs import positive_integer
-from jaxret.ranking.ordering import check_rest
+from jaxret.functional import weights
 
 DFS_FORMS = ("joint", "inductive")
 
@@ -92,3 +90,20 @@ def list_length(steps: Sequence[frozenset[str]], settings: RankingSettings) -> i
     dba = settings.dba_n + 1 if any("DBA" in with_steps for with_steps in steps) else 1
     dfs = any("DFS" in with_steps and "DBA" not in with_steps for with_steps in steps)
     return max(dba, settings.diffusion.list_length if dfs else 1)
+
+
+def check_rest(rest: str) -> None:
+    """Refuses an order for the rows at 0 that is none."""
+    if rest not in ("global", "none"):
+        raise UserError(f"Unknown rest {rest!r}. Known: global, none.")
+
+
+def positive_integer(value: int, what: str) -> int:
+    """`value` as an int of at least 1.
+
+    Raises:
+      UserError: it is no whole number or below 1.
+    """
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise UserError(f"{what} is {value}; give a whole number of at least 1.")
+    return int(value)
