@@ -35,6 +35,12 @@ def top_k(queries: jax.Array, database: jax.Array, k: int) -> Neighbours:
     return _top_k(working(queries), working(database), k)
 
 
+def top_k_of_first(queries: jax.Array, database: jax.Array, k: int, count: jax.Array) -> Neighbours:
+    """`top_k` among the first `count` rows of the database; -inf where these are fewer than k."""
+    search = partial(_in_blocks, k=k, dtype=queries.dtype)
+    return widest(search, queries, database, jnp.asarray(count, jnp.int32))
+
+
 @jax.jit
 def inner_products(queries: jax.Array, database: jax.Array) -> jax.Array:
     """All similarities [Q, N] as `top_k` orders them."""
@@ -59,22 +65,33 @@ def _products(queries: jax.Array, database: jax.Array, dtype) -> jax.Array:
     return jnp.matmul(queries, database.T, precision=HIGHEST).astype(dtype)
 
 
-def _in_blocks(queries: jax.Array, database: jax.Array, k: int, dtype) -> Neighbours:
+def _in_blocks(
+    queries: jax.Array, database: jax.Array, count: jax.Array | None = None, *, k: int, dtype
+) -> Neighbours:
     """A few queries after each other, so that never all of [Q, N] exists."""
 
     def one(rows: jax.Array) -> Neighbours:
-        return best(_products(rows, database, dtype), k)
+        sims = _products(rows, database, dtype)
+        if count is not None:
+            there = jnp.arange(len(database), dtype=jnp.int32) < count
+            sims = jnp.where(there[None], sims, -jnp.inf)
+        return best(sims, k)
 
     return in_blocks(one, max(1, PRODUCTS_AT_ONCE // max(1, len(database))), queries)
 
 
-def in_blocks(function, size: int, *arrays: jax.Array):
-    """`function` of `size` rows of each array at a time; what it returns, rows in order."""
+def in_blocks(function, size: int, *arrays: jax.Array, even: bool = True):
+    """`function` of at most `size` rows of each array at a time; what it returns, rows in order.
+
+    Args:
+      even: blocks smaller than `size`, so that they need the least padding; otherwise all are of
+        that size, the same program whatever the number of rows.
+    """
     count = len(arrays[0])
-    if count <= size:
+    blocks = max(1, -(-count // size))
+    if even and blocks == 1:
         return function(*arrays)
-    blocks = -(-count // size)
-    size = -(-count // blocks)  # even blocks need the least padding
+    size = -(-count // blocks) if even else size
 
     def cut(array: jax.Array) -> jax.Array:
         padding = [(0, blocks * size - count)] + [(0, 0)] * (array.ndim - 1)

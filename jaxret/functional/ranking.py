@@ -6,7 +6,6 @@ that need it, and on the devices where the descriptors lie.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -19,6 +18,7 @@ from jaxret.functional.expansion import augment, expand
 from jaxret.functional.neighbours import Neighbours, best, in_blocks, inner_products, others, top_k
 from jaxret.functional.order import order
 from jaxret.functional.settings import RankingSettings, list_length
+from jaxret.functional.sharded import Spread
 
 MERGED_AT_ONCE = 1 << 25  # similarities
 
@@ -48,16 +48,11 @@ def rank(
     return search.diffused[0] if "DFS" in steps else search.order
 
 
-@dataclass(frozen=True)
-class How:
-    """Who does the two steps that cost most.
+class OneDevice:
+    """Who does the two steps that cost most; `sharded.Spread` is another."""
 
-    Attributes:
-      top_k, diffuse: as the functions of these names.
-    """
-
-    top_k: Callable[..., Neighbours] = top_k
-    diffuse: Callable[..., jax.Array] = diffuse
+    top_k = staticmethod(top_k)
+    diffuse = staticmethod(diffuse)
 
 
 @dataclass(frozen=True)
@@ -96,13 +91,13 @@ class Database:
     rows: jax.Array
     list_length: int
     settings: RankingSettings
-    how: How = field(default_factory=How)
+    on: OneDevice | Spread = field(default_factory=OneDevice)
     is_unit: bool = True
 
     @cached_property
     def nearest(self) -> Neighbours:
         """`list_length` neighbours of each row, itself counted."""
-        return self.how.top_k(self.rows, self.rows, min(len(self.rows), self.list_length))
+        return self.on.top_k(self.rows, self.rows, min(len(self.rows), self.list_length))
 
     @cached_property
     def augmented(self) -> Database:
@@ -121,7 +116,7 @@ class Database:
     @cached_property
     def diffused(self) -> tuple[jax.Array, jax.Array]:
         """(lists, offline rows)."""
-        return _diffused(others(self.nearest), self.settings, self.how)
+        return _diffused(others(self.nearest), self.settings, self.on)
 
 
 @dataclass(frozen=True)
@@ -154,7 +149,7 @@ class Search:
         s = self.database.settings
         if s.dfs == "joint":
             nearest = others(self._joint_nearest())
-            lists, rows = _diffused(nearest, s, self.database.how)
+            lists, rows = _diffused(nearest, s, self.database.on)
             scores = cosines(lists, rows, len(self.queries))
         else:
             near = best(self.sims, min(s.kq, self.sims.shape[1]))
@@ -169,12 +164,12 @@ class Search:
         return joint_nearest(among, self.sims, self.database.nearest, length)
 
 
-def _diffused(nearest: Neighbours, settings: RankingSettings, how: How):
+def _diffused(nearest: Neighbours, settings: RankingSettings, on: OneDevice | Spread):
     """(lists, offline rows) over `others` of a set in itself."""
     s = settings.diffusion
     lists = lists_of(nearest, s.truncation)
     graph: Graph = mutual_graph(nearest, s.kd, s.gamma)
-    return lists, how.diffuse(graph, lists, s.alpha, s.tolerance, s.rounds)
+    return lists, on.diffuse(graph, lists, s.alpha, s.tolerance, s.rounds)
 
 
 @partial(jax.jit, static_argnames="length")
