@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 
-from jaxret.descriptors.pooling import l2_normalize
 from jaxret.functional.diffusion import Graph, combine, cosines, diffuse, lists_of, mutual_graph
 from jaxret.functional.expansion import augment, expand
+from jaxret.functional.lengths import at_length_one
 from jaxret.functional.neighbours import Neighbours, best, in_blocks, inner_products, others, top_k
 from jaxret.functional.order import order
-from jaxret.functional.settings import RankingSettings, list_length
-from jaxret.functional.sharded import Spread
+from jaxret.functional.settings import DiffusionSettings, RankingSettings, list_length
 
 MERGED_AT_ONCE = 1 << 25  # similarities
 
@@ -45,11 +45,21 @@ def rank(
     steps = frozenset(ranking.split("+"))
     searches = Searches(queries, Database(database, list_length([steps], settings), settings))
     search = searches.of("DBA" in steps, "AQE" in steps)
-    return search.diffused[0] if "DFS" in steps else search.order
+    return search.diffused[0] if "DFS" in steps else search.ids
+
+
+class Machine(Protocol):
+    """Who does the two steps that cost most: as the functions of these names."""
+
+    def top_k(self, queries: jax.Array, database: jax.Array, k: int) -> Neighbours: ...
+
+    def diffuse(
+        self, graph: Graph, lists: jax.Array, alpha: float, tolerance: float, rounds: int
+    ) -> jax.Array: ...
 
 
 class OneDevice:
-    """Who does the two steps that cost most; `sharded.Spread` is another."""
+    """The functions themselves; `sharded.Spread` is another machine."""
 
     top_k = staticmethod(top_k)
     diffuse = staticmethod(diffuse)
@@ -91,7 +101,7 @@ class Database:
     rows: jax.Array
     list_length: int
     settings: RankingSettings
-    on: OneDevice | Spread = field(default_factory=OneDevice)
+    on: Machine = field(default_factory=OneDevice)
     is_unit: bool = True
 
     @cached_property
@@ -111,12 +121,14 @@ class Database:
     @cached_property
     def unit(self) -> Database:
         """The database for diffusion, whose graph wants cosines."""
-        return self if self.is_unit else replace(self, rows=l2_normalize(self.rows), is_unit=True)
+        if self.is_unit:
+            return self
+        return replace(self, rows=at_length_one(self.rows), is_unit=True)
 
     @cached_property
     def diffused(self) -> tuple[jax.Array, jax.Array]:
         """(lists, offline rows)."""
-        return _diffused(others(self.nearest), self.settings, self.on)
+        return offline_rows(others(self.nearest), self.settings.diffusion, self.on)
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,7 @@ class Search:
         return inner_products(self.queries, self.database.rows)
 
     @cached_property
-    def order(self) -> jax.Array:
+    def ids(self) -> jax.Array:
         """Global search: int32 [Q, N]."""
         return order(self.sims)[1]
 
@@ -149,7 +161,7 @@ class Search:
         s = self.database.settings
         if s.dfs == "joint":
             nearest = others(self._joint_nearest())
-            lists, rows = _diffused(nearest, s, self.database.on)
+            lists, rows = offline_rows(nearest, s.diffusion, self.database.on)
             scores = cosines(lists, rows, len(self.queries))
         else:
             near = best(self.sims, min(s.kq, self.sims.shape[1]))
@@ -164,11 +176,13 @@ class Search:
         return joint_nearest(among, self.sims, self.database.nearest, length)
 
 
-def _diffused(nearest: Neighbours, settings: RankingSettings, on: OneDevice | Spread):
+def offline_rows(
+    nearest: Neighbours, settings: DiffusionSettings, on: Machine
+) -> tuple[jax.Array, jax.Array]:
     """(lists, offline rows) over `others` of a set in itself."""
-    s = settings.diffusion
+    s = settings
     lists = lists_of(nearest, s.truncation)
-    graph: Graph = mutual_graph(nearest, s.kd, s.gamma)
+    graph = mutual_graph(nearest, s.kd, s.gamma)
     return lists, on.diffuse(graph, lists, s.alpha, s.tolerance, s.rounds)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from jaxret import defaults
+from jaxret import defaults, functional
 from jaxret.errors import UserError
 from jaxret.functional.weights import (
     ALPHA,
@@ -18,7 +18,9 @@ from jaxret.functional.weights import (
 from jaxret.ranking.inputs import unit_rows
 from jaxret.ranking.neighbours.index import Index
 from jaxret.ranking.neighbours.search import others, search
+from jaxret.ranking.on_device import Devices
 from jaxret.ranking.ordering import Neighbours
+from jaxret.ranking.placement import on_device, returned
 
 AT_ONCE = 256  # rows, so that what they become stays in the caches
 
@@ -48,10 +50,17 @@ def expand_queries(
         rows that are not L2-normalised.
     """
     check(n, weights, QUERY_WEIGHTS)
+    given = _unit_index(database).rows if isinstance(database, Index) else database
+    if on_device(queries, given):
+        devices = Devices.of(queries, given)
+        there = devices.unit_rows(given, "database")
+        asked = devices.unit_rows(queries, "query", there.shape[1])
+        near = devices.top_k(asked, there, n)
+        return returned(functional.expand(asked, there, near, weights, alpha), queries, given)
     index = _unit_index(database)
-    queries = unit_rows(queries, "query", index.rows.shape[1])
-    nearest = search(queries, index, n)
-    return expand(queries, index.rows, nearest, weights, alpha)
+    unit = unit_rows(queries, "query", index.rows.shape[1])
+    expanded = expand(unit, index.rows, search(unit, index, n), weights, alpha)
+    return returned(expanded, queries, given)
 
 
 def _unit_index(database: ArrayLike | Index) -> Index:
@@ -94,9 +103,14 @@ def augment_database(
       UserError: see `jaxret.ranking.inputs.as_descriptors`; unknown weights; n below 0.
     """
     check(n, weights, DATABASE_WEIGHTS)
-    database = unit_rows(database, "database")
-    neighbours = others(search(database, database, n + 1))
-    return augment(database, neighbours, weights, normalize, alpha)
+    if on_device(database):
+        devices = Devices.of(database)
+        there = devices.unit_rows(database, "database")
+        near = devices.others(there, n)
+        return returned(functional.augment(there, near, weights, normalize, alpha), database)
+    rows = unit_rows(database, "database")
+    neighbours = others(search(rows, rows, n + 1))
+    return returned(augment(rows, neighbours, weights, normalize, alpha), database)
 
 
 def expand(

@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
+from jaxret.functional.ranking import Database, Searches
 from jaxret.functional.settings import RankingSettings, list_length
 from jaxret.ranking import expansion
 from jaxret.ranking.diffusion import offline, offline_files
@@ -28,7 +31,9 @@ from jaxret.ranking.diffusion.joint import JointDiffusion
 from jaxret.ranking.diffusion.offline import Lists, Rows
 from jaxret.ranking.inputs import BLOCK, normalised, unit_rows
 from jaxret.ranking.neighbours.search import others, search
+from jaxret.ranking.on_device import Devices
 from jaxret.ranking.ordering import Neighbours, best, rank
+from jaxret.ranking.placement import on_device, returned
 from jaxret.runtime.artifacts import digest
 
 
@@ -37,7 +42,7 @@ class Ranked:
     """One ranking of the whole database for every query.
 
     Attributes:
-      ids: int32 [Q, N], best first.
+      ids: int32 [Q, N], best first; a `jax.Array` where descriptors were.
       isolated: queries that diffusion connects with no database row; None without diffusion.
       seconds: what this ranking took beyond the intermediate results that earlier ones had made.
     """
@@ -61,7 +66,11 @@ def rank_all(
       database: [N, D].
       rankings: names out of `RANKINGS` and `defaults.OTHER_RANKINGS`.
       settings: None for the paper's.
-      folder: where inductive diffusion keeps its offline stage for the next call, and finds it.
+      folder: where inductive diffusion keeps its offline stage for the next call, and finds it; a
+        database so large that it is wanted is ranked from the host.
+
+    Returns:
+      Rankings; their ids are `jax.Array`s where queries or database were.
 
     Raises:
       UserError: see `jaxret.ranking.inputs.as_descriptors`; an unknown ranking.
@@ -71,26 +80,63 @@ def rank_all(
         if name not in known:
             raise UserError(f"Unknown ranking {name!r}. Known: {', '.join(known)}.")
     settings = settings or RankingSettings()
-    database = unit_rows(database, "database")
-    queries = unit_rows(queries, "query", database.shape[1])
-    if not len(database):
-        raise UserError("The database is empty; give at least one descriptor to rank.")
     steps = [frozenset(name.split("+") if name in RANKINGS else ()) for name in rankings]
-    whole = _Database(database, list_length(steps, settings), settings, folder)
-    searches = _Searches(queries, whole)
-    ranked = {}
-    for name, with_steps in zip(rankings, steps, strict=True):
-        started = time.perf_counter()
-        isolated = None
-        if name in RANKINGS:
-            search_in = searches.of("DBA" in with_steps, "AQE" in with_steps)
-            ids = search_in.order[1]
-            if "DFS" in with_steps:
-                ids, isolated = search_in.diffused
+    length = list_length(steps, settings)
+    place = _on_devices if folder is None and on_device(queries, database) else _on_host
+    searches = place(queries, database, length, settings, folder)
+    if not len(searches.database.rows):
+        raise UserError("The database is empty; give at least one descriptor to rank.")
+
+    def give(found: Any) -> Any:
+        return returned(found, queries, database)
+
+    return {name: _ranked(name, searches, give, settings) for name in rankings}
+
+
+def _on_host(
+    queries: ArrayLike,
+    database: ArrayLike,
+    length: int,
+    settings: RankingSettings,
+    folder: Path | None,
+) -> _Searches:
+    rows = unit_rows(database, "database")
+    asked = unit_rows(queries, "query", rows.shape[1])
+    return _Searches(asked, _Database(rows, length, settings, folder))
+
+
+def _on_devices(
+    queries: ArrayLike, database: ArrayLike, length: int, settings: RankingSettings, _: Path | None
+) -> Searches:
+    devices = Devices.of(queries, database)
+    rows = devices.unit_rows(database, "database")
+    asked = devices.unit_rows(queries, "query", rows.shape[1])
+    machine = devices.for_diffusion(len(asked) + len(rows))
+    return Searches(asked, Database(rows, length, settings, machine))
+
+
+def _ranked(
+    name: str,
+    searches: _Searches | Searches,
+    give: Callable[[Any], Any],
+    settings: RankingSettings,
+) -> Ranked:
+    """One of the rankings; `give` makes of arrays what the caller wants."""
+    started = time.perf_counter()
+    isolated: int | None = None
+    if name in RANKINGS:
+        steps = name.split("+")
+        search_in = searches.of("DBA" in steps, "AQE" in steps)
+        if "DFS" in steps:
+            ids, connected_with_none = search_in.diffused
+            isolated = int(jax.device_get(connected_with_none))
         else:
-            ids = _function(defaults.OTHER_RANKINGS[name])(queries, database, settings)
-        ranked[name] = Ranked(ids, isolated, time.perf_counter() - started)
-    return ranked
+            ids = search_in.ids
+    else:
+        rows = give(searches.queries), give(searches.database.rows)
+        ids = _function(defaults.OTHER_RANKINGS[name])(*rows, settings)
+    ids = jax.block_until_ready(give(ids))
+    return Ranked(ids, isolated, time.perf_counter() - started)
 
 
 def _function(home: str) -> Callable[..., NDArray[np.int32]]:
@@ -153,6 +199,10 @@ class _Search:
         """Global search: the whole database in order for every query, each [Q, N]."""
         rows = self.database.rows
         return search(self.queries, rows, len(rows), self.settings.block_size)
+
+    @property
+    def ids(self) -> NDArray[np.int32]:
+        return self.order[1]
 
     def expanded(self, n: int) -> _Search:
         sims, ids = self.order
