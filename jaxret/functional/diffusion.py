@@ -224,8 +224,7 @@ def diffuse_jointly(
 ) -> Neighbours:
     """`jaxret.diffuse_jointly`: queries [Q, D] and database [N, D] in one graph, k at most N."""
     together = jnp.concatenate([working(queries), working(database)])
-    length = min(max(truncation, kd), len(together))
-    nearest = others(top_k(together, together, length))
+    nearest = others(top_k(together, together, max(truncation, kd)))
     lists = lists_of(nearest, truncation)
     rows = diffuse(mutual_graph(nearest, kd, gamma), lists, alpha, tolerance, rounds)
     fill = inner_products(queries, database) if rest == "global" else None

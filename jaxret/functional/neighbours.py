@@ -25,14 +25,14 @@ def top_k(queries: jax.Array, database: jax.Array, k: int) -> Neighbours:
     Args:
       queries: [Q, D].
       database: [N, D].
-      k: static, at most N.
+      k: static; more than N gives N.
 
     Returns:
       (similarities float32 [Q, k], ids int32 [Q, k]); float64 descriptors have similarities of
       float64. The products are made in float64 where the device is fast at it, otherwise in
       float32: neighbours whose similarities differ by about 1e-6 or less may then change places.
     """
-    return _top_k(working(queries), working(database), k)
+    return _top_k(working(queries), working(database), min(k, len(database)))
 
 
 def top_k_of_first(queries: jax.Array, database: jax.Array, k: int, count: jax.Array) -> Neighbours:

@@ -46,18 +46,30 @@ def widest(function: Callable[..., Any], *arrays: jax.Array) -> Any:
     """
     if any(array.dtype == jnp.float64 for array in arrays):
         return function(*arrays)
-    wide = partial(_in_float64, function)
-    cuda = wide if all(map(has_fast_float64, _cuda_kinds())) else function
-
-    @jax.custom_jvp
-    def run(*arrays: jax.Array) -> Any:
-        return lax.platform_dependent(*arrays, cpu=wide, cuda=cuda, default=function)
+    run = jax.custom_jvp(_by_platform(function))
 
     @run.defjvp
     def _(arrays, changes):  # derivatives need no more than float32
         return run(*arrays), jax.jvp(function, arrays, changes)[1]
 
     return run(*arrays)
+
+
+def _by_platform(function: Callable[..., Any]) -> Callable[..., Any]:
+    wide = partial(_in_float64, function)
+    cuda = wide if all(map(has_fast_float64, _cuda_kinds())) else function
+
+    @jax.custom_batching.custom_vmap
+    def run(*arrays: jax.Array) -> Any:
+        return lax.platform_dependent(*arrays, cpu=wide, cuda=cuda, default=function)
+
+    @run.def_vmap
+    def _(_, batched, *arrays):  # JAX's own would batch what is float64 after the fact, to float32
+        axes = [0 if one else None for one in batched]
+        found = _by_platform(jax.vmap(function, axes))(*arrays)
+        return found, jax.tree.map(lambda _: True, found)
+
+    return run
 
 
 def _in_float64(function: Callable[..., Any], *arrays: jax.Array) -> Any:

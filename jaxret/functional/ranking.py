@@ -107,7 +107,7 @@ class Database:
     @cached_property
     def nearest(self) -> Neighbours:
         """`list_length` neighbours of each row, itself counted."""
-        return self.on.top_k(self.rows, self.rows, min(len(self.rows), self.list_length))
+        return self.on.top_k(self.rows, self.rows, self.list_length)
 
     @cached_property
     def augmented(self) -> Database:

@@ -28,7 +28,7 @@ class Spread:
     mesh: Mesh
 
     def top_k(self, queries: jax.Array, database: jax.Array, k: int) -> Neighbours:
-        return _top_k(queries, database, k=k, mesh=self.mesh)
+        return _top_k(queries, database, k=min(k, len(database)), mesh=self.mesh)
 
     def diffuse(
         self, graph: Graph, lists: jax.Array, alpha: float, tolerance: float, rounds: int

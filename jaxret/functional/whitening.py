@@ -49,8 +49,8 @@ def _whitening(x: jax.Array, dim: int, power: float, dtype) -> tuple[jax.Array, 
     if by_rows:
         components = jnp.matmul(components, centred, precision=HIGHEST)
         components = l2_normalize(components)
-    largest = jnp.argmax(jnp.abs(components), axis=1)[:, None]
-    sign = jnp.where(jnp.take_along_axis(components, largest, axis=1) < 0, -1, 1)
+    positive = components.max(axis=1) >= -components.min(axis=1)
+    sign = jnp.where(positive, 1, -1)[:, None]
     kept = variance > LEAST_VARIANCE * variance[0]
     scale = jnp.where(kept, jnp.where(kept, variance, 1) ** -power, 0)
     return mean.astype(dtype), (scale[:, None] * sign * components).astype(dtype)

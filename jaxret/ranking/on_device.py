@@ -64,7 +64,7 @@ class Devices:
         return array, float(shortest), float(longest)
 
     def top_k(self, queries: jax.Array, database: jax.Array, k: int) -> Neighbours:
-        return self.spread.top_k(queries, database, min(k, len(database)))
+        return self.spread.top_k(queries, database, k)
 
     def others(self, database: jax.Array, k: int) -> Neighbours:
         """Each row's k nearest others."""

@@ -17,6 +17,7 @@ from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.errors import UserError
 from jaxret.pipeline import figure, ranking_settings
+from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import rank_all
 from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
@@ -62,7 +63,7 @@ def run_given(
             learnt = PCAWhitening.fit(database, settings.pca_dim)
             queries, database = np.asarray(learnt(queries)), np.asarray(learnt(database))
         dim = settings.pca_dim
-    with clock.timed("ranking"):
+    with clock.timed("ranking"), rank_on(settings.rank_on):
         ranked = rank_all(queries, database, settings.ranking, ranking_settings(settings))
 
     dataset = _dataset(known, Path(truth))
@@ -127,7 +128,7 @@ def _dataset(known: GroundTruth, truth: Path) -> Dataset:
 
 def _own(settings: Settings) -> dict[str, object]:
     """The settings that count here: those of the ranking."""
-    wanted = ("ranking", "pca_dim", "aqe", "dba", "dfs")
+    wanted = ("rank", "pca_dim", "aqe", "dba", "dfs")
     return {k: v for k, v in settings.key().items() if k.startswith(wanted)}
 
 
