@@ -1,5 +1,6 @@
 """One evaluation from photographs to figures: read `evaluate` from top to bottom."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jaxret.descriptors import saving
 from jaxret.descriptors.shards import Descriptors
 from jaxret.evaluation.metrics import evaluate as measure
 from jaxret.ranking.diffusion.inductive import DiffusionSettings
+from jaxret.ranking.placement import on_device, rank_on
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
 from jaxret.runtime import parallel
 from jaxret.settings import TRUE_DIM, Settings
@@ -66,7 +68,10 @@ def evaluate(settings: Settings, context: RunContext) -> Evaluation:
         described = [describe(one, context) for one in features]
         whitened = whiten(described, features, settings, context)
         save_descriptors(settings, whitened, described[0], found)
-        with context.clock.timed("ranking"):
+        with context.clock.timed("ranking"), placement(settings):
+            if not (parallel.is_first() or on_device()):  # the first one's cores rank for all
+                parallel.wait_for_files(map(outcomes.file, missing))
+                missing = []
             rows = whitened.queries, whitened.database
             ranked = rank_all(*rows, missing, ranking_settings(settings), scored=outcomes.saved)
             for ranking, one in ranked.items():
@@ -86,6 +91,11 @@ def _without_batch_norm(features: Features) -> str:
     if features.settings.bn_recalibration == "none" or spec.has_batch_norm:
         return ""
     return f"{features.identity.name} has no batch norm before its map: nothing to recalibrate."
+
+
+def placement(settings: Settings) -> AbstractContextManager[None]:
+    """Where the settings want rankings done; on devices by those of all processes together."""
+    return rank_on(settings.rank_on, parallel.global_mesh() if parallel.several() else None)
 
 
 # Ranked lists -> figures

@@ -170,6 +170,13 @@ class Settings(Options):
         ("global", "none"),
     )
 
+    rank_on: str = option(
+        "auto",
+        "Rank on the devices of JAX or on the cores of the host; auto: devices where they are "
+        "accelerators.",
+        ("auto", "host", "device"),
+    )
+
     data_dir: str | None = option(
         None, "Where benchmarks lie (default: the user's cache).", (), True
     )

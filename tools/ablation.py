@@ -19,7 +19,7 @@ from absl import app, flags, logging
 from jaxret.cli import command
 from jaxret.data.ground_truth import files
 from jaxret.errors import UserError
-from jaxret.ranking.rankings import DFS_FORMS, RankingSettings
+from jaxret.functional.settings import DFS_FORMS, RankingSettings
 from jaxret.runs import ablation
 
 

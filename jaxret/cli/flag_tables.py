@@ -194,6 +194,7 @@ MAIN = Table(
                 Row("dfs_gamma", _ALL, (_DFS,)),
                 Row("dfs_alpha", _ALL, (_DFS,)),
                 Row("dfs_rest", _ALL, (_DFS,)),
+                Row("rank_on", _ALL),
                 Row("block_size", _ALL),
             ),
         ),

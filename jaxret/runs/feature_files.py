@@ -23,6 +23,7 @@ from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.errors import UserError
 from jaxret.pipeline import Evaluation, figure, ranking_settings
+from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import rank_all
 from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
@@ -75,7 +76,7 @@ def run_given(
             learnt = _whitening(database, settings)
             queries, database = np.asarray(learnt(queries)), np.asarray(learnt(database))
         dim = learnt.dim
-    with clock.timed("ranking"):
+    with clock.timed("ranking"), rank_on(settings.rank_on):
         saved = settings.saved_ranks(len(database))
         how = ranking_settings(settings)
         ranked = rank_all(queries, database, settings.ranking, how, scored=saved)
@@ -215,7 +216,7 @@ def _name_of(truth: Path) -> str:
 
 def _own(settings: Settings) -> dict[str, object]:
     """The settings that count here: those of the ranking."""
-    wanted = ("ranking", "pca_dim", "whitening", "aqe", "dba", "dfs")
+    wanted = ("rank", "pca_dim", "whitening", "aqe", "dba", "dfs")
     return {k: v for k, v in settings.key().items() if k.startswith(wanted)}
 
 

@@ -20,6 +20,7 @@ from jaxret.descriptors import saving
 from jaxret.descriptors.saving import write_array
 from jaxret.descriptors.shards import Descriptors
 from jaxret.pipeline import Evaluation, ranking_settings
+from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import rank_all
 from jaxret.report.figures.pictures import picture_sheet
 from jaxret.report.notebook import NotebookResults
@@ -91,7 +92,7 @@ def search(
         _of_query(asked, features, context), described, features, settings, context
     )
     ranking = settings.ranking[0]
-    with context.clock.timed("ranking"):
+    with context.clock.timed("ranking"), rank_on(settings.rank_on):
         kept = context.store.root / "diffusion"
         ranked = rank_all(rows, database, (ranking,), ranking_settings(settings), kept)
         count = settings.saved_ranks(len(database)) or TOP

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from jaxret.defaults import OTHER_RANKINGS
+from jaxret.ranking.placement import on_device, rank_on
 from jaxret.ranking.rankings import RankingSettings
 from jaxret.runtime.artifacts import Store, digest, read_arrays, write_arrays, write_json
 from jaxret.settings import Settings
@@ -89,7 +90,13 @@ class CachedResults:
         numbers = dataclasses.asdict(how)
         numbers.pop("block_size")  # cannot change a figure
         key = {
-            "code": _code("jaxret.ranking", "jaxret.evaluation", "jaxret.descriptors.whitening"),
+            "code": _code(
+                "jaxret.functional",
+                "jaxret.ranking",
+                "jaxret.evaluation",
+                "jaxret.descriptors.whitening",
+            ),
+            "on_device": _on_device(settings),
             "queries": [one.query_key for one in features],
             "database": [one.database_key for one in features],
             "ground_truth": digest({"gnd": dataset.ground_truth}),
@@ -100,15 +107,19 @@ class CachedResults:
         may_skip, database = features[0].how.on_bad_image == "skip", len(dataset.database)
         return cls(context.store, key, may_skip, database, settings.saved_ranks(database))
 
+    def file(self, ranking: str) -> Path:
+        """What is there when the ranking was written whole."""
+        return self.store.place("rankings", self._key(ranking)) / "outcome.json"
+
     def read(self, ranking: str) -> Outcome | None:
         """What the ranking found before; None where it must be done."""
-        folder = self.store.place("rankings", self._key(ranking))
-        if not (folder / "outcome.json").exists():
+        file = self.file(ranking)
+        if not file.exists():
             return None
-        stored = json.loads((folder / "outcome.json").read_text("utf-8"))
+        stored = json.loads(file.read_text("utf-8"))
         if stored["skipped"] and not self.may_skip:
             return None  # a run that skips left it: this one is to end at the photograph
-        top = Top(**read_arrays(folder / "top.npz"))
+        top = Top(**read_arrays(file.parent / "top.npz"))
         if self._too_few(top, stored["unread"], ranking):
             return None
         return Outcome(
@@ -149,3 +160,9 @@ def _code(*modules: str) -> str:
         for source in sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]:
             whole.update(source.read_bytes())
     return whole.hexdigest()
+
+
+def _on_device(settings: Settings) -> bool:
+    """The order of scores that rounding alone tells apart can differ from the host's."""
+    with rank_on(settings.rank_on):
+        return on_device()

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxret.errors import UserError
+from jaxret.functional.settings import DiffusionSettings
 from jaxret.ranking.diffusion.grouping import close_order
-from jaxret.ranking.diffusion.offline import DiffusionSettings, Lists, Rows, solver_of
+from jaxret.ranking.diffusion.offline import Lists, Rows, solver_of
 from jaxret.ranking.neighbours.search import search
 from jaxret.runtime.artifacts import atomic_write, write_json
 from jaxret.runtime.parallel import my_part, wait_for_files
