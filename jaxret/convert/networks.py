@@ -57,13 +57,16 @@ def find(checkpoint: Mapping[str, Any], layouts: Iterable[Layout]) -> list[Netwo
 
     One that two layouts know is the first one's.
     """
-    found: dict[tuple[str, str], Network] = {}  # by the place of the first convolution
+    layouts, found = list(layouts), []
     for key, mapping in (mappings_of(checkpoint) or {"": checkpoint}).items():
+        known: set[str] = set()  # prefixes, and places of first convolutions
         for layout in layouts:
             for prefix in layout.prefixes_in(mapping):
-                place = key, prefix + layout.anchor
-                found.setdefault(place, Network(key, prefix, layout, mapping))
-    return list(found.values())
+                names = {prefix, prefix + layout.anchor}
+                if not names & known:
+                    found.append(Network(key, prefix, layout, mapping))
+                known |= names
+    return found
 
 
 def choose(found: Sequence[Network], key: str | None, what: str) -> Network | None:
