@@ -25,7 +25,9 @@ _HOMES = {
     "Settings": "jaxret.settings",
     "run": "jaxret.runs.run",
 }
-_ROOMS = ("models", "convert", "data", "descriptors", "ranking", "evaluation", "report")
+_ROOMS = (
+    *("models", "convert", "data", "descriptors", "ranking", "evaluation", "metrics", "report"),
+)
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 

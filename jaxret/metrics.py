@@ -1,0 +1,36 @@
+"""The metrics of retrieval benchmarks as pure functions under one name, each of one query.
+
+    from jaxret import metrics as M
+    M.average_precision(ranks, positives, junk)                # Oxford, Paris, INSTRE, Holidays
+    M.average_precision_at(ranks, positives, 1000, "ilias")    # and "ames", "gldv2"
+    M.recall_at(ranks, positives, 1)                           # SOP, place recognition
+    M.gap(confidences, correct)                                # Met: over all queries
+
+Which of them a benchmark is evaluated by: `evaluation.measures.MEASURES`, docs/datasets.md.
+"""
+
+from jaxret.evaluation.at_k import (
+    average_precision_at,
+    capped_precision_at,
+    hit_rate_at,
+    ndcg_at,
+    ns_score,
+    recall_at,
+    without_junk,
+)
+from jaxret.evaluation.global_ap import gap, nearest_class
+from jaxret.evaluation.metrics import average_precision, evaluate
+
+__all__ = [
+    "average_precision",
+    "average_precision_at",
+    "capped_precision_at",
+    "evaluate",
+    "gap",
+    "hit_rate_at",
+    "ndcg_at",
+    "nearest_class",
+    "ns_score",
+    "recall_at",
+    "without_junk",
+]
