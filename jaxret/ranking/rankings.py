@@ -45,6 +45,7 @@ class RankingSettings:
       kq: database neighbours that a query starts from in the inductive form.
       diffusion: truncation, kd, gamma, alpha and the stopping rule.
       block_size: rows a block, None for what the memory allows.
+      depth: results of a query that are kept, None for all; diffusion wants all.
     """
 
     aqe_n: int = defaults.AQE_N
@@ -58,6 +59,7 @@ class RankingSettings:
     kq: int = defaults.DFS_KQ
     diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
     block_size: int | None = None
+    depth: int | None = None
 
     def __post_init__(self) -> None:
         expansion.check(self.aqe_n, self.aqe_weights, expansion.QUERY_WEIGHTS)
@@ -74,7 +76,7 @@ class Ranked:
     """One ranking of the whole database for every query.
 
     Attributes:
-      ids: int32 [Q, N], best first.
+      ids: int32 [Q, N], best first; [Q, depth] where the settings have one.
       isolated: queries that diffusion connects with no database row; None without diffusion.
       seconds: what this ranking took beyond the intermediate results that earlier ones had made.
       scores: what the first results are ordered by, float32 [Q, at most `scored`]: similarities,
@@ -114,6 +116,10 @@ def rank_all(
         if name not in known:
             raise UserError(f"Unknown ranking {name!r}. Known: {', '.join(known)}.")
     settings = settings or RankingSettings()
+    if settings.depth is not None and any("DFS" in name.split("+") for name in rankings):
+        raise UserError(
+            "Diffusion ranks the whole database: leave out depth, or rankings with DFS."
+        )
     database = unit_rows(database, "database")
     queries = unit_rows(queries, "query", database.shape[1])
     if not len(database):
@@ -201,9 +207,10 @@ class _Search:
 
     @cached_property
     def order(self) -> Neighbours:
-        """Global search: the whole database in order for every query, each [Q, N]."""
-        rows = self.database.rows
-        return search(self.queries, rows, len(rows), self.settings.block_size)
+        """Global search: the database in order for every query, each [Q, N] or [Q, depth]."""
+        rows, depth = self.database.rows, self.settings.depth
+        k = len(rows) if depth is None else min(depth, len(rows))
+        return search(self.queries, rows, k, self.settings.block_size)
 
     def expanded(self, n: int) -> _Search:
         sims, ids = self.order

@@ -206,7 +206,7 @@ def test_sources_agree_with_what_the_builders_look_for():
     from jaxret.data.benchmarks.revisitop1m import revisitop1m_dataset_builder as builder
 
     for name, row in registry.BENCHMARKS.items():
-        wanted = {row.ground_truth.file, *(archive.file for archive in row.archives)}
+        wanted = {file.file for file in row.files}
         assert {file.file for file in sources.files_of(name)} == wanted
     parts = [builder.archive_name(number) for number in range(1, builder.PARTS + 1)]
     assert [file.file for file in sources.files_of("revisitop1m")] == parts
