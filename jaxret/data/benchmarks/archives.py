@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from jaxret.errors import UserError
 
@@ -97,9 +97,15 @@ def _decompressed(archive: Path) -> _Counted:
     """What gzip, bzip2 or xz hold, or the file itself, by how it begins."""
     with archive.open("rb") as file:
         start = file.read(6)
-    openers = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
-    opener = next((one for magic, one in openers if start.startswith(magic)), open)
-    return _Counted(opener(archive, "rb"))  # type: ignore[operator]
+    openers: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
+        (b"\x1f\x8b", gzip.open),
+        (b"BZh", bz2.open),
+        (b"\xfd7zXZ\x00", lzma.open),
+    )
+    for magic, opener in openers:
+        if start.startswith(magic):
+            return _Counted(opener(archive))
+    return _Counted(archive.open("rb"))
 
 
 def _zip_members(archive: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:

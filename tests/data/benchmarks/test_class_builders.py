@@ -146,7 +146,7 @@ def test_too_few_and_too_many_are_counted(tmp_path: Path) -> None:
     assert partial.ground_truth[1]["ok"] == []
     for number in ("125801", "125802"):
         (gone.parent / f"{number}.jpg").write_bytes(small.picture(number))
-    with pytest.raises(UserError, match="and 8 lie in .* Name a folder that holds only its own"):
+    with pytest.raises(UserError, match=r"and 8 lie in .* Name a folder that holds only its own"):
         loading.load("holidays", tmp_path)
 
 
@@ -216,7 +216,7 @@ def test_lists_that_are_something_else(tmp_path, name, file, content, sentence) 
 def test_a_query_of_ilias_without_its_box(tmp_path: Path) -> None:
     small.write_loose("ilias-core", tmp_path / "manual")
     next((tmp_path / "manual").rglob("Q999_00_bbox.txt")).unlink()
-    with pytest.raises(UserError, match="box of zippy_zootlenibble_999/query/Q999_00.jpg"):
+    with pytest.raises(UserError, match=r"box of zippy_zootlenibble_999/query/Q999_00\.jpg"):
         loading.load("ilias-core", tmp_path)
 
 

@@ -19,7 +19,7 @@ _ARCHIVES = {
     for split, count in (("index", INDEX_ARCHIVES), ("test", TEST_ARCHIVES))
     for number in range(count)
 }
-_ID = re.compile(r"[0-9a-f]{16}\.jpe?g")
+ID = re.compile(r"[0-9a-f]{16}\.jpe?g")
 
 
 class Builder(ArchiveBuilder):
@@ -51,7 +51,7 @@ class Builder(ArchiveBuilder):
         name = PurePosixPath(path).name
         key = name.split(".")[0]
         wanted = self._queries is None or key in self._queries
-        return key if wanted and _ID.fullmatch(name) else None
+        return key if wanted and ID.fullmatch(name) else None
 
     def _shard_iterators_per_split(self, dl_manager: Any) -> Mapping[str, Sequence[Any]]:
         if str(self.builder_config.name).startswith("test"):
