@@ -92,8 +92,18 @@ def names() -> tuple[str, ...]:
     return (*registry.BENCHMARKS, "revisitop1m")
 
 
-def files_of(name: str) -> tuple[Archive, ...]:
-    """The official files of a benchmark, ground truth first."""
+def files_of(name: str, subset: str | None = None) -> tuple[Archive, ...]:
+    """The official files of a benchmark, ground truth first.
+
+    Args:
+        name: a benchmark, or "revisitop1m".
+        subset: of the archives of its database, such as "0-9"; see `parts.Subset`.
+
+    Raises:
+        UserError: unknown name, or a subset of what is not published in many archives.
+    """
+    if subset is not None:
+        return _of_archives(name, subset)
     if name == "revisitop1m":
         parts = [f"revisitop1m.{number + 1}.tar.gz" for number in range(_REVISITOP1M_PARTS)]
         return tuple(Archive(part, f"{_REVISITOP1M}/{part}") for part in parts)
@@ -111,20 +121,36 @@ def files_of(name: str) -> tuple[Archive, ...]:
     )
 
 
+def _of_archives(name: str, subset: str) -> tuple[Archive, ...]:
+    from jaxret.data.benchmarks.parts import Subset  # late: it imports TFDS
+
+    files = files_of(name)
+    database = [file for file in files if file.file.startswith("index/")]
+    if not database:
+        raise UserError(f"--subset={subset} is for gldv2, whose database is in many archives.")
+    numbers = Subset.of(subset, len(database)).archives
+    if numbers is None:
+        return files
+    kept = {database[number].file for number in numbers}
+    return tuple(file for file in files if file not in database or file.file in kept)
+
+
 def manual_dir(data_dir: str | Path | None = None) -> Path:
     """The folder in which the builders look for official files."""
     root = Path(data_dir) if data_dir else cache_dir() / "datasets"
     return root.expanduser() / "manual"
 
 
-def announce(name: str, folder: str | Path | None = None) -> Announcement:
+def announce(
+    name: str, folder: str | Path | None = None, subset: str | None = None
+) -> Announcement:
     """What `fetch_dataset` will do; asks the servers for the sizes that are not known.
 
     Raises:
         UserError: unknown name, or the disk has no room for what is to come.
     """
     target = _folder(folder)
-    wanted = tuple(file for file in files_of(name) if not (target / file.file).is_file())
+    wanted = tuple(file for file in files_of(name, subset) if not (target / file.file).is_file())
     sizes = _sizes(wanted)
     total = sum(size for size in sizes if size is not None)
     begun = sum(_size_of(target / f"{file.file}.part") for file in wanted)
@@ -133,13 +159,16 @@ def announce(name: str, folder: str | Path | None = None) -> Announcement:
     return Announcement(wanted, total, sizes.count(None), target, row.licence)
 
 
-def fetch_dataset(name: str, folder: str | Path | None = None, retries: int = 6) -> list[Path]:
+def fetch_dataset(
+    name: str, folder: str | Path | None = None, retries: int = 6, subset: str | None = None
+) -> list[Path]:
     """Fetches the official files of a benchmark that are not here yet.
 
     Args:
         name: a benchmark, or "revisitop1m".
         folder: where to put them; None is where the builders look.
         retries: tries in a row without progress, per address.
+        subset: as `files_of`.
 
     Returns:
         All its files, those that were here included.
@@ -148,7 +177,7 @@ def fetch_dataset(name: str, folder: str | Path | None = None, retries: int = 6)
         UserError: one of them did not come; those before it are kept.
     """
     target = _folder(folder)
-    return [_fetched(file, target, retries) for file in files_of(name)]
+    return [_fetched(file, target, retries) for file in files_of(name, subset)]
 
 
 def _fetched(file: Archive, target: Path, retries: int) -> Path:
@@ -193,7 +222,7 @@ def _sizes(files: tuple[Archive, ...]) -> list[int | None]:
     silent = False
     for file in files:
         size = file.about
-        if size is None and not silent:
+        if size is None and not silent and not file.by_hand:
             size = fetch.remote_size(file.url, timeout=10.0)
             silent = size is None
         sizes.append(size)
