@@ -166,10 +166,9 @@ class _Found:
         ends = None
         if scores is not None:
             ids, ends = _by_score(ids, scores, k)
-        ids = ids[ids >= 0] if ends is None else ids
+        ids = ids[ids >= 0][:k]
         if not may_repeat:
-            refuse_repeats(ids[ids >= 0])
-        ids = ids[:k]
+            refuse_repeats(ids)
         relevant = np.isin(ids, right)
         if may_repeat:
             first = np.zeros(len(ids), bool)

@@ -54,12 +54,19 @@ def queries_against_database(
     return GroundTruth(list(names), list(query_names), gnd)
 
 
-def first_of_each_group(names: Sequence[str], groups: Sequence[Hashable]) -> GroundTruth:
-    """The first photograph of each group asks for the others; itself is left out of the ranking."""
-    places = _places(groups)
-    queries = [same[0] for same in places.values()]
-    gnd = [{"ok": list(same[1:]), "junk": [same[0]]} for same in places.values()]
-    return GroundTruth(list(names), [names[place] for place in queries], gnd)
+def some_against_all(
+    names: Sequence[str], labels: Sequence[Hashable], queries: Sequence[int]
+) -> GroundTruth:
+    """Some photographs of the set ask for the others with their label; themselves left out.
+
+    Args:
+      names, labels: as `all_against_all`.
+      queries: places of those that ask.
+    """
+    whole = all_against_all(names, labels, itself="left out")
+    return GroundTruth(
+        whole.imlist, [names[place] for place in queries], [whole.gnd[place] for place in queries]
+    )
 
 
 def _places(labels: Sequence[Hashable]) -> dict[Hashable, list[int]]:

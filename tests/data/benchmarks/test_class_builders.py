@@ -150,6 +150,25 @@ def test_too_few_and_too_many_are_counted(tmp_path: Path) -> None:
         loading.load("holidays", tmp_path)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_part_of_every_benchmark_can_be_asked_for(tmp_path: Path, name: str) -> None:
+    """Every third photograph is gone; what is left is numbered anew and keeps its answers."""
+    small.write_loose(name, tmp_path / "manual")
+    pictures = [
+        p for p in (tmp_path / "manual").rglob("*.*") if p.suffix.lower() in (".jpg", ".png")
+    ]
+    for file in sorted(pictures)[2::3]:
+        file.unlink()
+    dataset = loading.load(name, tmp_path, allow_missing=True)
+    assert dataset.notes[0].startswith("INCOMPLETE")
+    assert dataset.metrics == registry.get(name).metrics
+    database, queries, answers = expected(name)
+    here = list(dataset.database.names)
+    assert here == [photograph for photograph in database if photograph in here]
+    for query, entry in zip(dataset.queries.names, dataset.ground_truth, strict=True):
+        assert {here[i] for i in entry["ok"]} == answers[queries.index(query)] & set(here)
+
+
 def test_listed_photographs_that_are_missing_are_named(tmp_path: Path) -> None:
     small.write_loose("met-mini", tmp_path / "manual")
     next((tmp_path / "manual").rglob("MET/35/0.jpg")).unlink()

@@ -22,7 +22,7 @@ class Layout(layout.OfNames):
         queries = [name for name in names if name.startswith(f"{self.row.config}/")]
         database = [name for name in names if name not in set(queries)]
         unpaired = set(map(place, queries)) ^ set(map(place, database))
-        if unpaired:
+        if unpaired and len(names) == self.row.photographs:  # else a part, asked for as such
             raise UserError(
                 f"{self.row.name}: place {min(unpaired)} has no pair of photographs, new and old; "
                 "unpack the archive anew."

@@ -24,8 +24,9 @@ class Layout(layout.OfNames):
         """In the order of its makers' evaluation: by category."""
         ordered = sorted(names, key=lambda name: (category(name), name))
         labels = [category(name) for name in ordered]
+        whole = len(names) == self.row.photographs  # else it is a part, asked for as such
         for label, count in Counter(labels).items():
-            if count != OF_EACH:
+            if whole and count != OF_EACH:
                 raise UserError(
                     f"{self.row.name}: category {label} has {count} photographs instead of "
                     f"{OF_EACH}; unpack GPR1200.zip anew into a folder of its own."

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from jaxret.data.benchmarks import layout
 from jaxret.data.ground_truth.files import GroundTruth
-from jaxret.data.ground_truth.labels import first_of_each_group
+from jaxret.data.ground_truth.labels import some_against_all
 
 _NAME = re.compile(r"1[0-4]\d{4}\.jpe?g", re.IGNORECASE)  # groups 1000 to 1499
 
@@ -20,4 +20,5 @@ class Layout(layout.OfNames):
         return f"{name[:6]}.jpg" if _NAME.fullmatch(name) else None
 
     def lists(self, names: Sequence[str]) -> GroundTruth:
-        return first_of_each_group(names, [name[:4] for name in names])
+        queries = [place for place, name in enumerate(names) if name.endswith("00.jpg")]
+        return some_against_all(names, [name[:4] for name in names], queries)

@@ -82,7 +82,7 @@ ROWS = (
             "d21fcd0254bf4bb3863a646dccffae5e48a849991537b9a64ef07e74627d4b5f",
         ),
         archives=(Source("instre.tar.gz", f"{_INSTRE}/instre.tar.gz"),),
-        licence=FLICKR,
+        licence="for research; see the publishers' page",
     ),
     Benchmark(
         name="roxford5k",

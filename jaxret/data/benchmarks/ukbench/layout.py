@@ -13,6 +13,6 @@ class Layout(layout.OfLists):
         return [f"ukbench{number:05d}.jpg" for number in range(self.row.photographs)]
 
     def truth(self, manual_dir: Path, names: Sequence[str], read: layout.Read) -> layout.Truth:
-        objects = [number // NS_K for number in range(len(names))]
+        objects = [int(name[len("ukbench") : -len(".jpg")]) // NS_K for name in names]
         lists = all_against_all(names, objects, itself="kept")
         return layout.made(lists, "the photographs' names")
