@@ -52,7 +52,7 @@ def listing() -> str:
         known = [file.about for file in files if file.about is not None]
         more = "" if len(known) == len(files) else "more than "
         told = f", {more}{fetch.human_size(sum(known))}" if known else ""
-        lines.append(f"  {name:12}{_count(len(files), 'file')}{told}")
+        lines.append(f"  {name:15}{_count(len(files), 'file')}{told}  [{sources.licence(name)}]")
     return "\n".join(lines)
 
 

@@ -135,6 +135,11 @@ def _of_archives(name: str, subset: str) -> tuple[Archive, ...]:
     return tuple(file for file in files if file not in database or file.file in kept)
 
 
+def licence(name: str) -> str:
+    """Terms of a benchmark's photographs and annotations, or of the distractors'."""
+    return registry.get("roxford5k" if name == "revisitop1m" else name).licence
+
+
 def manual_dir(data_dir: str | Path | None = None) -> Path:
     """The folder in which the builders look for official files."""
     root = Path(data_dir) if data_dir else cache_dir() / "datasets"
@@ -155,8 +160,7 @@ def announce(
     total = sum(size for size in sizes if size is not None)
     begun = sum(_size_of(target / f"{file.file}.part") for file in wanted)
     checks.require_space(target, max(total - begun, 0), f"Fetching {name}")
-    row = registry.get("roxford5k" if name == "revisitop1m" else name)
-    return Announcement(wanted, total, sizes.count(None), target, row.licence)
+    return Announcement(wanted, total, sizes.count(None), target, licence(name))
 
 
 def fetch_dataset(

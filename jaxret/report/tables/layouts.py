@@ -69,11 +69,11 @@ def _headline(results: Results, dataset: str, metrics: tuple[str, ...]) -> Table
         else " and ".join(measure(metric).name for metric in metrics)
     )
     counts = [measure(metric).name for metric in metrics if measure(metric).unit == 1]
-    unit = "higher is better" if len(counts) == len(metrics) else PERCENT
+    unit = ", higher is better" if len(counts) == len(metrics) else f" {PERCENT}"
     table = Table(
         name=f"{'precision' if precision else 'map'}-{dataset}",
         title=_dataset_title(results, dataset),
-        caption=f"{what} {unit}.",
+        caption=f"{what}{unit}.",
         corner="ranking",
         columns=tuple(columns),
         rows=tuple(rows),
