@@ -172,14 +172,18 @@ def read_list(row: Benchmark, file: str, manual_dir: Path) -> bytes:
 
 
 def listed_files(
-    row: Benchmark, wanted: Callable[[str], bool], manual_dir: Path
+    row: Benchmark, wanted: Callable[[str], bool], manual_dir: Path, anywhere: bool = False
 ) -> Iterator[tuple[str, bytes]]:
-    """Path and content of the benchmark's files that are no photographs, loose ones first."""
+    """Path and content of the benchmark's files that are no photographs, loose ones first.
+
+    Then those in its own archives, and with `anywhere` those in others.
+    """
     loose = sorted(manual_dir.rglob("*.*"), key=lambda path: (len(path.parts), path))
     for path in loose:
         if wanted(path.as_posix()) and path.is_file():
             yield path.as_posix(), path.read_bytes()
     official = {Path(source.file).name for source in row.files}
-    for archive in archives.find_archives(manual_dir):
-        if archive.name in official:
+    found = archives.find_archives(manual_dir)
+    for archive in sorted(found, key=lambda archive: archive.name not in official):
+        if anywhere or archive.name in official:
             yield from archives.members(archive, wanted)

@@ -1,15 +1,19 @@
 """Builders of the benchmarks beyond the study's: every layout, what answers what, and refusals."""
 
+import io
 import shutil
 from pathlib import Path
 
 import class_benchmarks as small
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image, ImageOps
 
 from jaxret.data.benchmarks import archives, layout, loading, registry
+from jaxret.data.benchmarks.ilias import layout as ilias_layout
 from jaxret.data.benchmarks.ilias.layout import boxes_of, enclosing
 from jaxret.data.benchmarks.rows import study
+from jaxret.data.images.decode import to_pixels
 from jaxret.errors import UserError
 
 NAMES = list(small.COUNTS)
@@ -247,6 +251,24 @@ def test_boxes_enclose_all_places_and_end_at_the_border() -> None:
         boxes_of("a.bbox.json", b"[3]")
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_of_a_turned_photograph_hold_what_they_held_upright(orientation: int) -> None:
+    """The makers draw boxes on the photograph turned upright; splits hold them as it is stored."""
+    upright = Image.new("RGB", (64, 48), "black")
+    upright.paste("white", (10, 20, 30, 44))
+    turned = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what undoes each, PIL's Transpose
+    stored = upright.transpose(Image.Transpose(turned[orientation])) if orientation > 1 else upright
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(buffer, "JPEG", exif=exif, quality=100, subsampling=0)
+    assert ImageOps.exif_transpose(Image.open(buffer)).getpixel((20, 30)) > (200,) * 3
+    box = ilias_layout._stored((10, 20, 30, 44), buffer.getvalue(), "q")
+    seen = to_pixels(buffer.getvalue(), "q", 32, box)
+    assert seen.min() > 200
+    whole = ilias_layout._stored((0, 0, 900, 900), buffer.getvalue(), "q")
+    assert whole == (0, 0, *stored.size)
+
+
 def test_the_form_for_webdataset_is_read(tmp_path: Path) -> None:
     """The makers' tar files with photographs of at most 500 pixels, boxes as JSON."""
     members = {name: small.picture(name) for name in (*small.ILIAS_QUERIES, *small.ILIAS_POSITIVES)}
@@ -254,7 +276,7 @@ def test_the_form_for_webdataset_is_read(tmp_path: Path) -> None:
         query.replace(".jpg", ".bbox.json"): b"[[1, 2, 30, 40], [5, 5, 50, 6]]"
         for query in small.ILIAS_QUERIES
     }
-    small.write_archive(tmp_path / "manual" / "ilias_core.tar", members)
+    small.write_archive(tmp_path / "manual" / "ilias" / "00000.tar", members)
     dataset = loading.load("ilias-core", tmp_path)
     assert dataset.queries.boxes == ((1, 2, 55, 42),) * 2
 

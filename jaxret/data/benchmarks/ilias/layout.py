@@ -39,7 +39,8 @@ class Layout(layout.OfNames):
         )
 
     def truth(self, manual_dir: Path, names: Sequence[str], read: layout.Read) -> layout.Truth:
-        lists, boxes = self.lists(names), self._boxes(manual_dir)
+        lists = self.lists(names)
+        boxes = self._boxes(manual_dir, {query.rsplit(".", 1)[0] for query in lists.qimlist})
         for query, entry in zip(lists.qimlist, lists.gnd, strict=True):
             stem = query.rsplit(".", 1)[0]
             if stem not in boxes:
@@ -50,13 +51,19 @@ class Layout(layout.OfNames):
             entry["bbx"] = list(_stored(boxes[stem], read(query), query))
         return layout.made(lists, "the photographs' names and boxes")
 
-    def _boxes(self, manual_dir: Path) -> dict[str, Box]:
+    def _boxes(self, manual_dir: Path, stems: set[str]) -> dict[str, Box]:
+        """Of the queries of these names, as far as there are any."""
         found: dict[str, Box] = {}
-        wanted = lambda path: _BOXES.fullmatch(last_parts(path)) is not None  # noqa: E731
-        for path, content in layout.listed_files(self.row, wanted, manual_dir):
+
+        def wanted(path: str) -> bool:
+            return _BOXES.fullmatch(last_parts(path)) is not None
+
+        for path, content in layout.listed_files(self.row, wanted, manual_dir, anywhere=True):
             match = _BOXES.fullmatch(last_parts(path))
             assert match is not None
             found.setdefault(match[1], enclosing(boxes_of(path, content)))
+            if found.keys() >= stems:
+                break
         return found
 
 
