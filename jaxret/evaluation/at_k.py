@@ -55,7 +55,7 @@ def average_precision_at(
 
     Raises:
       UserError: an unknown form, scores for another form or of another length, NaN among them, an
-        id twice (but for "gldv2").
+        id twice among the first k (but for "gldv2").
     """
     if form not in FORMS:
         raise UserError(f"Unknown form {form!r} of average precision. Known: {', '.join(FORMS)}.")
@@ -75,7 +75,7 @@ def recall_at(ranks: ArrayLike, positives: ArrayLike, k: int, form: str = "any")
         fraction  h_k / P: recall of information retrieval; at k = 1000 ILIAS's oracle
 
     Raises:
-      UserError: an unknown form, an id twice.
+      UserError: an unknown form, an id twice among the first k.
     """
     if form not in RECALLS:
         raise UserError(f"Unknown form {form!r} of recall. Known: {', '.join(RECALLS)}.")
