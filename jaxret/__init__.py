@@ -34,6 +34,7 @@ _ROOMS = (
     "functional",
     "ranking",
     "evaluation",
+    "metrics",
     "report",
 )
 

@@ -40,6 +40,17 @@ class Settings(Options):
     distractors: str | None = option(
         None, "Add a million distractors to roxford5k or rparis6k.", ("revisitop1m",)
     )
+    subset: str | None = option(
+        None,
+        "Part of a database in many archives (gldv2): the photographs of some, 0-9,12, or all "
+        "that answer a query and N others, positives+N.",
+    )
+    labels: str | None = option(
+        None,
+        "A folder of photographs without gnd.json: one folder an instance, each photograph asks "
+        "for the others of its folder.",
+        ("folders",),
+    )
 
     weights: str = option(
         "converted",
@@ -89,8 +100,11 @@ class Settings(Options):
         "Pixels a side, aspect ratio not kept. Unset: the dataset's own, else "
         f"{defaults.IMAGE_SIZE}.",
     )
-    query_crop: str = option(
-        "bbox", "Cut a query to its box before the resize, or take it whole.", ("bbox", "none")
+    query_crop: str | None = option(
+        None,
+        "Cut a query to its box before the resize, or take it whole. Unset: bbox, and none on "
+        "benchmarks whose makers search with whole photographs (ILIAS).",
+        ("bbox", "none"),
     )
     resize: str = option(
         "square",
@@ -301,4 +315,6 @@ class Settings(Options):
             "manual_dir": self.manual_dir,
             "allow_missing": self.allow_missing,
             "distractors": self.distractors,
+            "subset": self.subset,
+            "labels": self.labels,
         }

@@ -16,7 +16,7 @@ ROOMS = (
     ("jaxret", "errors", "defaults"),
     ("options", "runtime", "fetch"),
     ("checkpoint_flag", "evaluation"),
-    ("settings", "data", "models"),
+    ("settings", "data", "models", "metrics"),
     ("convert", "descriptors"),
     ("functional",),
     ("ranking",),

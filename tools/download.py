@@ -31,6 +31,9 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "source", 1, "Which of a model's sources, as --list counts them.", lower_bound=1
     )
+    flags.DEFINE_string(
+        "subset", None, "Of a database in many archives (gldv2) these alone, such as 0-9,12."
+    )
     flags.DEFINE_bool("list", False, "Names everything that can be fetched, and exits.")
 
 
@@ -57,7 +60,8 @@ def _fetched(name: str) -> bool:
         if name in models.names():
             downloads.obtain_model(name, values.output, values.source, values.retries)
         else:
-            downloads.obtain_dataset(name, values.output, values.retries)
+            retries, subset = values.retries, values.subset
+            downloads.obtain_dataset(name, values.output, retries, subset=subset)
     except UserError as error:
         print(f"error: {name}: {error}", file=sys.stderr)
         return False

@@ -19,12 +19,15 @@ from absl import app, flags
 
 from jaxret.cli import command
 from jaxret.data.benchmarks import registry, stand_ins
+from jaxret.data.benchmarks.rows import study
 from jaxret.data.ground_truth import files
 from jaxret.errors import UserError
 
+_NAMES = [row.name for row in study.ROWS]  # those whose ground truth is a file
+
 
 def define_flags() -> None:
-    flags.DEFINE_enum("dataset", "roxford5k", list(registry.BENCHMARKS), "Whose names.")
+    flags.DEFINE_enum("dataset", "roxford5k", _NAMES, "Whose names.")
     flags.DEFINE_string("ground_truth", "", "Its official ground-truth file.")
     flags.DEFINE_string("output", "", "Folder to write to.")
     flags.DEFINE_bool("archives", False, "Write the official archives, not loose files.")
@@ -43,6 +46,7 @@ def main(argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     count = stand_ins.make(truth, row.builder, output, archives=values.archives)
+    assert row.ground_truth is not None
     target = output / (Path(row.ground_truth.file).stem + file.suffix)
     if not target.exists():
         shutil.copyfile(file, target)

@@ -9,6 +9,7 @@ from pathlib import Path
 from jaxret.data.dataset import Dataset, FileSplit, printable
 from jaxret.data.ground_truth.checks import check_boxes_inside
 from jaxret.data.ground_truth.files import read_gnd_json
+from jaxret.data.ground_truth.labels import all_against_all
 from jaxret.data.images.opening import peek
 from jaxret.data.loose_names import LooseNames
 from jaxret.data.photographs import (
@@ -25,25 +26,32 @@ EXAMPLE = (
 )
 
 
-def load_folder(folder: Path, require_ground_truth: bool = True) -> Dataset:
+def load_folder(
+    folder: Path, require_ground_truth: bool = True, labels: str | None = None
+) -> Dataset:
     """The folder as a dataset.
 
     Args:
         folder: with gnd.json, its lists say which files are database and queries. Without, all
             photographs below it are the database and there are no queries.
         require_ground_truth: refuse a folder without gnd.json.
+        labels: "folders": each photograph asks for those of its own folder, whatever gnd.json says.
 
     Raises:
-        UserError: gnd.json is missing, wrong, or names photographs that are not there.
+        UserError: gnd.json is missing, wrong, or names photographs that are not there; or there are
+            no two folders to tell apart.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise UserError(f"{str(folder)!r} is no folder. Give one that holds photographs.")
+    if labels is not None:
+        return _by_folders(folder)
     if (folder / GROUND_TRUTH_FILE).is_file():
         return _with_ground_truth(folder)
     if require_ground_truth:
         raise UserError(
-            f"{str(folder)!r} has no {GROUND_TRUTH_FILE}, which says what is right. It looks like "
+            f"{str(folder)!r} has no {GROUND_TRUTH_FILE}, which says what is right; where the "
+            "photographs lie in one folder an instance, --labels=folders needs none. It looks like "
             f"this, with paths below the folder, boxes x1, y1, x2, y2 and positions in imlist "
             f"counted from 0: {EXAMPLE}"
         )
@@ -60,6 +68,46 @@ def load_folder(folder: Path, require_ground_truth: bool = True) -> Dataset:
         notes=tuple(filter(None, [listing.note()])),
         left_out=listing.left_out,
     )
+
+
+def _by_folders(folder: Path) -> Dataset:
+    """All photographs against all: those of a query's folder answer it, itself left out."""
+    files = tuple(find_photographs(folder))
+    instances = [_instance(file) for file in files]
+    known = Counter(instance for instance in instances if instance is not None)
+    if len(known) < 2 or max(known.values()) < 2:
+        raise UserError(
+            f"{str(folder)!r} holds {len(known)} folders with photographs; --labels=folders needs "
+            "two or more, one of them with two photographs: tower/1.jpg, tower/2.jpg, "
+            "bridge/1.jpg, ..."
+        )
+    # a photograph of no instance shares its label with nothing, so it asks for nothing
+    labels = [
+        instance if instance is not None else place for place, instance in enumerate(instances)
+    ]
+    truth = all_against_all(files, labels, itself="left out")
+    split = FileSplit(folder, files)
+    asked = sum(bool(entry["ok"]) for entry in truth.gnd)
+    return Dataset(
+        folder.resolve().name,
+        "folder",
+        split,
+        split,
+        truth.gnd,
+        truth.protocols,
+        on_bad_image="skip",
+        notes=(
+            f"Ground truth by the {len(known)} folders of {folder.resolve().name}: {asked} of its "
+            f"{len(files)} photographs have others of their folder to be found.",
+        ),
+        metrics=("map", "r@1"),
+    )
+
+
+def _instance(file: str) -> str | None:
+    """The first folder of the path; None for a photograph in none or in one like _others."""
+    first, *below = Path(file).parts
+    return first if below and not first.startswith("_") else None
 
 
 def _with_ground_truth(folder: Path) -> Dataset:

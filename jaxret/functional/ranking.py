@@ -145,8 +145,11 @@ class Search:
 
     @cached_property
     def order(self) -> Neighbours:
-        """Global search: the whole database in order for every query, each [Q, N]."""
-        return order(self.sims)
+        """Global search: the database in order for every query, each [Q, N] or [Q, depth]."""
+        depth = self.database.settings.depth
+        return (
+            order(self.sims) if depth is None else best(self.sims, min(depth, self.sims.shape[1]))
+        )
 
     def expanded(self, n: int) -> Search:
         nearest = best(self.sims, min(n, self.sims.shape[1]))

@@ -61,6 +61,7 @@ class RankingSettings:
       kq: database neighbours that a query starts from in the inductive form.
       diffusion: truncation, kd, gamma, alpha and the stopping rule.
       block_size: rows a block, None for what the memory allows.
+      depth: results of a query that are kept, None for all; diffusion wants all.
     """
 
     aqe_n: int = defaults.AQE_N
@@ -74,6 +75,7 @@ class RankingSettings:
     kq: int = defaults.DFS_KQ
     diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
     block_size: int | None = None
+    depth: int | None = None
 
     def __post_init__(self) -> None:
         weights.check(self.aqe_n, self.aqe_weights, weights.QUERY_WEIGHTS)

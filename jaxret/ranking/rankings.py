@@ -42,7 +42,8 @@ class Ranked:
     """One ranking of the whole database for every query.
 
     Attributes:
-      ids: int32 [Q, N], best first; a `jax.Array` where descriptors were.
+      ids: int32 [Q, N], best first; [Q, depth] where the settings have one. A `jax.Array` where
+        descriptors were.
       isolated: queries that diffusion connects with no database row; None without diffusion.
       seconds: what this ranking took beyond the intermediate results that earlier ones had made.
       scores: what the first results are ordered by, float32 [Q, at most `scored`]: similarities,
@@ -86,6 +87,10 @@ def rank_all(
         if name not in known:
             raise UserError(f"Unknown ranking {name!r}. Known: {', '.join(known)}.")
     settings = settings or RankingSettings()
+    if settings.depth is not None and any("DFS" in name.split("+") for name in rankings):
+        raise UserError(
+            "Diffusion ranks the whole database: leave out depth, or rankings with DFS."
+        )
     steps = [frozenset(name.split("+") if name in RANKINGS else ()) for name in rankings]
     length = list_length(steps, settings)
     place = _on_devices if folder is None and on_device(queries, database) else _on_host
@@ -208,9 +213,10 @@ class _Search:
 
     @cached_property
     def order(self) -> Neighbours:
-        """Global search: the whole database in order for every query, each [Q, N]."""
-        rows = self.database.rows
-        return search(self.queries, rows, len(rows), self.settings.block_size)
+        """Global search: the database in order for every query, each [Q, N] or [Q, depth]."""
+        rows, depth = self.database.rows, self.settings.depth
+        k = len(rows) if depth is None else min(depth, len(rows))
+        return search(self.queries, rows, k, self.settings.block_size)
 
     def expanded(self, n: int) -> _Search:
         sims, ids = self.order

@@ -204,6 +204,7 @@ def dataset_row(found: Evaluation) -> dict[str, Any]:
         "skipped": [name for name, _ in found.skipped],
         "left_out": [f"{name}: {reason}" for name, reason in dataset.left_out],
         "notes": list(dataset.notes),
+        **({"metrics": list(dataset.metrics)} if dataset.metrics else {}),
     }
 
 

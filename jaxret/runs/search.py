@@ -83,6 +83,8 @@ def search(
     asked = query_split(query, box)
     check_names([settings])
     settings = replace(settings, dfs="inductive")
+    if box is not None and settings.query_crop is None:
+        settings = replace(settings, query_crop="bbox")
     context = RunContext(Store(workdir_of(settings)))
     dataset = context.dataset(settings.dataset, settings)
     features = [context.features(member, settings.dataset, settings) for member in settings.members]

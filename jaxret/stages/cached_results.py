@@ -101,6 +101,7 @@ class CachedResults:
             "database": [one.database_key for one in features],
             "ground_truth": digest({"gnd": dataset.ground_truth}),
             "protocols": list(dataset.protocols),
+            "metrics": list(dataset.metrics),
             "pca": whitening.origin(features, settings, context),
             "numbers": numbers,
         }

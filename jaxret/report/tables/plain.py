@@ -7,7 +7,7 @@ import unicodedata
 
 from jaxret.report.paper import paper_value
 from jaxret.report.results import METRICS, Results
-from jaxret.report.tables.cells import DASH, UNREADABLE_NOTE, Cell, Row, Table
+from jaxret.report.tables.cells import DASH, UNREADABLE_NOTE, Cell, Row, Table, figure_text
 from jaxret.report.tables.layouts import tables
 
 FOUND_COLUMNS = ("rank", "photograph", "similarity")  # of a search
@@ -163,7 +163,7 @@ def to_csv(results: Results) -> str:
         return text.getvalue()
     writer.writerow(CSV_COLUMNS)
     for figure in results.figures:
-        for metric in METRICS:
+        for metric in dict.fromkeys((*METRICS, *results.metrics(figure["dataset"]))):
             if figure.get(metric) is not None:
                 writer.writerow(_csv_figure(figure, metric))
     for table in tables(results):
@@ -178,7 +178,7 @@ def _csv_found(one: dict) -> list[object]:
 def _csv_figure(figure: dict, metric: str) -> list[object]:
     keys = ("dataset", "model", "dim", "ranking", "protocol")
     where = {key: figure[key] for key in keys}
-    ours, theirs = f"{100 * figure[metric]:.2f}", paper_value(**where, metric=metric)
+    ours, theirs = figure_text(figure[metric], metric), paper_value(**where, metric=metric)
     difference = "" if theirs is None else f"{float(ours) - theirs:.2f}"
     shown = "" if theirs is None else f"{theirs:.2f}"
     counts = (figure.get("queries"), figure.get("isolated_queries"))
