@@ -10,7 +10,8 @@ are put in order by `Batch.indices`.
 """
 
 import collections
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ def batches(
     resize: str = "square",
     decoder: str = "pil",
     clock: Clock | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Batches of `split` in the order of `indices`; only the last of a shape may hold fewer than B.
 
     Args:
@@ -92,16 +93,18 @@ def batches(
     threads = cores() if workers is None else workers
     wanted = range(len(split)) if indices is None else indices
     waiting = _ByShape(batch_size)
-    for index, future in _ahead(load, wanted, threads, window=batch_size + 2 * threads):
-        try:
-            image = future.result()
-        except BadImage as error:
-            if on_bad == "fail":
-                raise
-            if bad is not None:
-                bad.append((error.name, str(error)))
-            continue
-        yield from waiting.add(index, image)
+    window = batch_size + 2 * threads
+    with contextlib.closing(_ahead(load, wanted, threads, window)) as ahead:
+        for index, future in ahead:
+            try:
+                image = future.result()
+            except BadImage as error:
+                if on_bad == "fail":
+                    raise
+                if bad is not None:
+                    bad.append((error.name, str(error)))
+                continue
+            yield from waiting.add(index, image)
     yield from waiting.rest()
 
 
@@ -136,7 +139,7 @@ def _batch(images: Sequence[np.ndarray], indices: Sequence[int], batch_size: int
     return Batch(whole, np.asarray(indices, np.int64))
 
 
-def _ahead(load, indices, workers: int, window: int) -> Iterator[tuple[int, Future]]:
+def _ahead(load, indices, workers: int, window: int) -> Generator[tuple[int, Future], None, None]:
     """Each index with its future result, in order; at most `window` wait to be taken."""
     if workers == 0:
         for index in indices:
