@@ -1,0 +1,144 @@
+"""Every jitted function of an evaluation, with the shapes that the study gives it.
+
+The encoder's programs are those that the stages run: the extraction's one function from pixels to
+R-MAC (batch normalisation folded), and a step of the recalibration. Nothing is allocated: the
+arguments are shapes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxret import defaults
+from jaxret.descriptors import extraction, multiscale, pooling, whitening
+from jaxret.models import batch_norm
+from jaxret.models.encoder import template
+from jaxret.models.spec import ModelSpec
+
+BATCH = 32  # photographs of a program on one device
+CHANNELS = 2048  # of a ResNet-50's descriptors
+DIM = defaults.PCA_DIM
+
+
+@dataclass(frozen=True)
+class Program:
+    """A jitted function and the shapes of its arguments.
+
+    Attributes:
+        name: What it does, for a table.
+        dtype: Of its products, "float32" or "bfloat16".
+        function: Made by jax.jit; the arguments' names are its own.
+        arguments: Trees of ShapeDtypeStruct.
+        static: Those that are no arrays.
+        dealt: Arguments whose rows (first axis) are dealt out over a mesh; the others are on
+            every device.
+        photographs: That one call describes; 0 for what comes after the encoder.
+    """
+
+    name: str
+    dtype: str
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+    static: dict[str, Any] = field(default_factory=dict)
+    dealt: frozenset[str] = frozenset()
+    photographs: int = 0
+
+    def trace(self, place: Callable[[str], Any] = lambda argument: None) -> Any:
+        """The traced function; `place` gives the sharding of an argument by its name."""
+        placed = {name: _at(tree, place(name)) for name, tree in self.arguments.items()}
+        return self.function.trace(**placed, **self.static)  # type: ignore[attr-defined]
+
+    def of(self, photographs: int) -> "Program":
+        """The same program for so many photographs."""
+
+        def resized(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct((photographs, *leaf.shape[1:]), leaf.dtype)
+
+        resized_arguments = {name: resized(self.arguments[name]) for name in self.dealt}
+        arguments = {**self.arguments, **resized_arguments}
+        return replace(self, arguments=arguments, photographs=photographs)
+
+
+def _at(tree: Any, sharding: Any) -> Any:
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+    )
+
+
+def _shape(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def describe(spec: ModelSpec, dtype: str, batch: int = BATCH, size: int | None = None) -> Program:
+    """Photographs to R-MAC descriptors, as `jaxret.descriptors.extraction` runs it."""
+    folded = replace(spec, folded=True)
+    side = size or spec.image_size or defaults.IMAGE_SIZE
+    return Program(
+        name="describe",
+        dtype=dtype,
+        function=extraction._rmac_of_images,
+        arguments={
+            "variables": template(folded),
+            "images": _shape(batch, side, side, 3, dtype=np.uint8),
+        },
+        static={
+            "spec": folded,
+            "dtype": jnp.dtype(dtype),
+            "levels": defaults.RMAC_LEVELS,
+            "include_global": False,
+        },
+        dealt=frozenset(["images"]),
+        photographs=batch,
+    )
+
+
+def recalibrate(spec: ModelSpec, batch: int = BATCH, size: int | None = None) -> Program:
+    """One batch of the pass that moves the running statistics; always float32."""
+    variables, side = template(spec), size or spec.image_size or defaults.IMAGE_SIZE
+    return Program(
+        name="recalibrate",
+        dtype="float32",
+        function=batch_norm.step,
+        arguments={
+            "params": variables["params"],
+            "running": variables["batch_stats"],
+            "images": _shape(batch, side, side, 3, dtype=np.uint8),
+            "mask": _shape(batch, dtype=bool),
+            "rate": _shape(),
+        },
+        static={"spec": spec},
+        dealt=frozenset(["images", "mask"]),
+        photographs=batch,
+    )
+
+
+def encoder_programs(
+    spec: ModelSpec, dtype: str, batch: int = BATCH, size: int | None = None
+) -> Iterator[Program]:
+    """What an evaluation runs on photographs."""
+    yield describe(spec, dtype, batch, size)
+    if spec.has_batch_norm and dtype == "float32":
+        yield recalibrate(spec, batch, size)
+
+
+def descriptor_programs(queries: int, rows: int) -> Iterator[Program]:
+    """What an evaluation runs on descriptors: queries [Q, D], database [N, D]."""
+    vectors = _shape(rows, CHANNELS)
+    yield Program("l2_normalize", "float32", pooling.l2_normalize, {"x": vectors})
+    yield Program(
+        "pool_scales",
+        "float32",
+        multiscale._power_mean,
+        {"x": _shape(len(defaults.MULTISCALES), rows, CHANNELS)},
+        {"power": defaults.MULTISCALE_POWER},
+    )
+    yield Program(
+        "whiten",
+        "float32",
+        whitening._whiten,
+        {"x": vectors, "mean": _shape(CHANNELS), "projection": _shape(DIM, CHANNELS)},
+    )

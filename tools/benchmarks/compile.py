@@ -1,0 +1,158 @@
+"""Every jitted function of an evaluation, compiled for a TPU that is not there.
+
+    python tools/benchmark.py compile --topology=v5e:2x2 --json=docs/compiled/v5e.json
+    python tools/benchmark.py compile --model=resnet50 --dtype=bfloat16 --chips=4
+
+For each: whether it fits the memory of one chip (else the batch that does), operations, bytes of
+memory traffic, the time below which it cannot run (roofline), and the same from the same figures
+for other chips: a projection, not a measurement. Models of one network are compiled once. With
+--json, what the file holds already is not compiled again. Needs libtpu (extra `tpu-compile`).
+"""
+
+import argparse
+import datetime
+import json
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _programs
+from benchmarks._cases import write_json
+from benchmarks._chips import GIB, Chip, chip
+from benchmarks._programs import Program
+from benchmarks._topology import TooLargeError, Topology, compile_for
+from jaxret import models
+
+PROJECTED = ("v6e", "H100")
+Row = dict[str, Any]
+
+
+def network_key(name: str) -> str:
+    """Equal for models whose programs differ in constants (pixel mean and std) only."""
+    spec = models.get(name)
+    function = {**spec.function(), "mean": None, "std": None, "size": spec.image_size}
+    return json.dumps(function, sort_keys=True)
+
+
+def model_names(flag: str) -> tuple[str, ...]:
+    """The models of a flag: names with commas, "all", or "none"."""
+    if flag == "all":
+        return models.names()
+    return () if flag == "none" else tuple(flag.split(","))
+
+
+def sizes(flag: str) -> list[tuple[int, int]]:
+    """Pairs (queries, database rows) of a flag such as "70x5063,1250x27293", or "none"."""
+    pairs = [] if flag == "none" else [pair.split("x") for pair in flag.split(",")]
+    return [(int(queries), int(rows)) for queries, rows in pairs]
+
+
+def wanted(flags: argparse.Namespace) -> Iterator[tuple[str, str, Program]]:
+    """(what it is for, key, program) of all that the flags ask for; each key once."""
+    seen = set()
+    for queries, rows in sizes(flags.rows):
+        what = f"{queries} queries, {rows} x {_programs.DIM}"
+        for program in _programs.descriptor_programs(queries, rows):
+            yield what, f"{program.name}, {what}", program
+    for dtype in flags.dtype.split(","):
+        for name in model_names(flags.model):
+            for program in _programs.encoder_programs(models.get(name), dtype, flags.batch):
+                key = f"{program.name} {dtype} {network_key(name)}"
+                if key not in seen:
+                    seen.add(key)
+                    yield name, key, program
+
+
+def fitted(topology: Topology, program: Program, chips: int) -> Row:
+    """What the compiler says of the program at the largest batch that fits: halved until it does.
+
+    A program that does not fit at all, or has no batch, has no figures but "too_large".
+    """
+    too_large: list[dict[str, int]] = []
+    while True:
+        row = {"photographs": program.photographs, "too_large": too_large}
+        try:
+            return compile_for(topology, program, chips).as_json() | row
+        except TooLargeError as error:
+            too_large.append({"photographs": program.photographs, "bytes": error.bytes})
+            if program.photographs <= chips:
+                return row
+            program = program.of(program.photographs // 2)
+
+
+def measured(topology: Topology, flags: argparse.Namespace, known: set[str]) -> Iterator[Row]:
+    """A row a program, those of known keys left out."""
+    for what, key, program in wanted(flags):
+        whole_key = f"{key}, {flags.chips} of {topology.name}"
+        if whole_key not in known:
+            yield {
+                "key": whole_key,
+                "what": what,
+                "program": program.name,
+                "dtype": program.dtype,
+                "chips": flags.chips,
+                **fitted(topology, program, flags.chips),
+            }
+
+
+def table(rows: list[Row], compiled_for: Chip) -> str:
+    """Markdown: one row a program and what it is for."""
+    others = [chip(name) for name in PROJECTED if name != compiled_for.name]
+    heads = [f"{compiled_for.name}, ms", *(f"{one.name} projected, ms" for one in others)]
+    lines = [
+        "| for | program | dtype | photographs | chips | GiB (of them temporary) | GFLOP "
+        f"| GB moved | {' | '.join(heads)} | compiled in, s |",
+        "|---" * (9 + len(heads)) + "|",
+    ]
+    for row in rows:
+        start = (
+            f"| {row['what']} | {row['program']} | {row['dtype']} | {row['photographs'] or ''} "
+            f"| {row['chips']} "
+        )
+        if "flop" not in row:
+            needed = row["too_large"][-1]["bytes"] / GIB
+            lines.append(start + f"| {needed:.1f}: too large" + " | " * (3 + len(heads)) + "|")
+            continue
+        memory = row["arguments"] + row["results"] + row["temporaries"]
+        times = [
+            1e3 * one.roofline(row["flop"], row["accessed"], row["dtype"])
+            for one in (compiled_for, *others)
+        ]
+        lines.append(
+            start + f"| {memory / GIB:.2f} ({row['temporaries'] / GIB:.2f}) "
+            f"| {row['flop'] / 1e9:.0f} | {row['accessed'] / 1e9:.2f} "
+            f"| {' | '.join(f'{time:.2f}' for time in times)} | {row['seconds']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="benchmark.py compile",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--topology", default="v5e:2x2", help="chip and layout")
+    parser.add_argument("--model", default="all", help="names with commas, all or none")
+    parser.add_argument("--dtype", default="bfloat16,float32", help="of the convolutions")
+    parser.add_argument("--batch", type=int, default=_programs.BATCH, help="photographs a call")
+    parser.add_argument("--chips", type=int, default=1, help="a mesh of so many")
+    parser.add_argument(
+        "--rows", default="70x5063,1250x27293", help="queries x database of the rankings, or none"
+    )
+    parser.add_argument("--json", type=Path, help="file to add to, after every program")
+    flags = parser.parse_args(arguments)
+    stored = flags.json and flags.json.exists()
+    report = json.loads(flags.json.read_text()) if stored else {"rows": []}
+    topology = Topology.of(flags.topology)
+    for row in measured(topology, flags, {row["key"] for row in report["rows"]}):
+        row["date"] = datetime.date.today().isoformat()
+        row["versions"] = {name: version(name) for name in ("jax", "libtpu")}
+        report["rows"].append(row)
+        print(f"{row['what']}: {row['program']} {row['dtype']}", file=sys.stderr, flush=True)
+        if flags.json:
+            write_json(flags.json, report)
+    print(table(report["rows"], topology.chip))
+    return 0
