@@ -13,8 +13,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
-
 SETTLED_SECONDS = 3.0  # FAT keeps times to two seconds, the coarsest clock in use
 UNREADABLE = hashlib.sha256(b"").hexdigest()
 
@@ -30,6 +28,8 @@ class FileDigests:
 
     @classmethod
     def of_folder(cls, root: Path) -> "FileDigests":
+        import platformdirs  # here, so that photographs can be decoded without it
+
         root = root.resolve()
         key = hashlib.sha256(os.fsencode(root)).hexdigest()[:24]
         store = platformdirs.user_cache_path("jaxret") / "digests" / f"{key}.json"

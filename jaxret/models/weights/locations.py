@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import platformdirs
-
 import jaxret
 from jaxret.models.spec import ModelSpec, Source
 
@@ -12,6 +10,8 @@ PROVENANCE = "provenance.json"
 
 def cache_dir() -> Path:
     """The user's cache directory for jaxret, on every system."""
+    import platformdirs  # here, so that weights that lie elsewhere are read without it
+
     return Path(platformdirs.user_cache_dir("jaxret"))
 
 
