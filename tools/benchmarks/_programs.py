@@ -13,8 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxret import defaults
+from jaxret import defaults, functional
+from jaxret.defaults import RANKINGS
 from jaxret.descriptors import extraction, multiscale, pooling, whitening
+from jaxret.functional.ranking import joint_nearest
+from jaxret.functional.settings import RankingSettings
 from jaxret.models import batch_norm
 from jaxret.models.encoder import template
 from jaxret.models.spec import ModelSpec
@@ -125,8 +128,8 @@ def encoder_programs(
         yield recalibrate(spec, batch, size)
 
 
-def descriptor_programs(queries: int, rows: int) -> Iterator[Program]:
-    """What an evaluation runs on descriptors: queries [Q, D], database [N, D]."""
+def descriptor_programs(rows: int) -> Iterator[Program]:
+    """From R-MAC to what is ranked."""
     vectors = _shape(rows, CHANNELS)
     yield Program("l2_normalize", "float32", pooling.l2_normalize, {"x": vectors})
     yield Program(
@@ -142,3 +145,75 @@ def descriptor_programs(queries: int, rows: int) -> Iterator[Program]:
         whitening._whiten,
         {"x": vectors, "mean": _shape(CHANNELS), "projection": _shape(DIM, CHANNELS)},
     )
+
+
+def after_the_encoder(queries: int, rows: int) -> Iterator[Program]:
+    """What an evaluation of `rows` photographs runs on descriptors."""
+    yield from descriptor_programs(rows)
+    yield from ranking_programs(queries, rows)
+
+
+def ranking_programs(queries: int, rows: int) -> Iterator[Program]:
+    """The functions that the eight rankings are made of, `jaxret.functional`, in their order."""
+    settings = RankingSettings()
+    s, count = settings.diffusion, queries + rows
+    asked, database = _shape(queries, DIM), _shape(rows, DIM)
+    similarities = _shape(queries, rows)
+    length = min(rows, s.list_length)
+
+    def program(function: Callable[..., Any], arguments: dict[str, Any], **static: Any) -> Program:
+        return Program(function.__name__, "float32", function, arguments, static)
+
+    yield program(functional.top_k, {"queries": database, "database": database}, k=length)
+    yield program(functional.others, {"neighbours": _neighbours(rows, length)})
+    yield program(
+        functional.augment, {"database": database, "neighbours": _neighbours(rows, settings.dba_n)}
+    )
+    yield program(functional.inner_products, {"queries": asked, "database": database})
+    yield program(
+        functional.expand,
+        {
+            "queries": asked,
+            "database": database,
+            "neighbours": _neighbours(queries, settings.aqe_n),
+        },
+    )
+    yield program(functional.order, {"scores": similarities, "fill": similarities})
+    yield program(
+        joint_nearest,
+        {
+            "among": _shape(queries, queries),
+            "cross": similarities,
+            "nearest": _neighbours(rows, length),
+        },
+        length=min(count, s.list_length),
+    )
+    yield program(
+        functional.mutual_graph,
+        {"neighbours": _neighbours(count, s.kd - 1)},
+        kd=s.kd,
+        gamma=s.gamma,
+    )
+    lists, values = _shape(count, s.truncation, dtype=np.int32), _shape(count, s.truncation)
+    weights, ids = _neighbours(count, s.kd - 1)
+    graph: Any = functional.Graph(ids, weights)  # type: ignore[arg-type]
+    yield program(functional.diffuse, {"graph": graph, "lists": lists})
+    yield program(functional.cosines, {"lists": lists, "rows": values}, queries=queries)
+    yield program(
+        functional.combine,
+        {
+            "lists": _shape(rows, s.truncation, dtype=np.int32),
+            "rows": _shape(rows, s.truncation),
+            "nearest": _neighbours(queries, settings.kq),
+        },
+    )
+    yield program(
+        functional.rank,
+        {"queries": asked, "database": database},
+        ranking=RANKINGS[-1],
+        settings=settings,
+    )
+
+
+def _neighbours(count: int, k: int) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+    return _shape(count, k), _shape(count, k, dtype=np.int32)

@@ -54,7 +54,7 @@ def wanted(flags: argparse.Namespace) -> Iterator[tuple[str, str, Program]]:
     seen = set()
     for queries, rows in sizes(flags.rows):
         what = f"{queries} queries, {rows} x {_programs.DIM}"
-        for program in _programs.descriptor_programs(queries, rows):
+        for program in _programs.after_the_encoder(queries, rows):
             yield what, f"{program.name}, {what}", program
     for dtype in flags.dtype.split(","):
         for name in model_names(flags.model):
