@@ -215,5 +215,25 @@ def ranking_programs(queries: int, rows: int) -> Iterator[Program]:
     )
 
 
+def for_others(queries: int, rows: int) -> Iterator[Program]:
+    """What `jaxret.functional` holds for a user's own programs; an evaluation has it otherwise."""
+    vectors = _shape(rows, CHANNELS)
+    yield Program("whitening", "float32", functional.whitening, {"x": vectors}, {"dim": DIM})
+    projection = {"mean": _shape(CHANNELS), "projection": _shape(DIM, CHANNELS)}
+    yield Program("functional.whiten", "float32", functional.whiten, {"x": vectors, **projection})
+    joint = {"queries": _shape(queries, DIM), "database": _shape(rows, DIM)}
+    yield Program("diffuse_jointly", "float32", functional.diffuse_jointly, joint, {"k": rows})
+    yield Program(
+        "average_precision",
+        "float32",
+        functional.average_precision,
+        {
+            "ranks": _shape(rows, dtype=np.int32),
+            "positives": _shape(rows, dtype=bool),
+            "junk": _shape(rows, dtype=bool),
+        },
+    )
+
+
 def _neighbours(count: int, k: int) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
     return _shape(count, k), _shape(count, k, dtype=np.int32)

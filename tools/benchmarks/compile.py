@@ -50,7 +50,7 @@ def sizes(flag: str) -> list[tuple[int, int]]:
 
 
 def wanted(flags: argparse.Namespace) -> Iterator[tuple[str, str, Program]]:
-    """(what it is for, key, program) of all that the flags ask for; each key once."""
+    """(what it is for, key, program) of all that the flags ask for; each network once."""
     seen = set()
     for queries, rows in sizes(flags.rows):
         what = f"{queries} queries, {rows} x {_programs.DIM}"
@@ -58,11 +58,11 @@ def wanted(flags: argparse.Namespace) -> Iterator[tuple[str, str, Program]]:
             yield what, f"{program.name}, {what}", program
     for dtype in flags.dtype.split(","):
         for name in model_names(flags.model):
-            for program in _programs.encoder_programs(models.get(name), dtype, flags.batch):
-                key = f"{program.name} {dtype} {network_key(name)}"
-                if key not in seen:
-                    seen.add(key)
-                    yield name, key, program
+            network = f"{dtype} {network_key(name)}"
+            if network not in seen:
+                seen.add(network)
+                for program in _programs.encoder_programs(models.get(name), dtype, flags.batch):
+                    yield name, f"{program.name} {network}", program
 
 
 def fitted(topology: Topology, program: Program, chips: int) -> Row:
