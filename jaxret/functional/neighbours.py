@@ -143,6 +143,7 @@ def others(neighbours: Neighbours, first: jax.Array | int = 0) -> Neighbours:
     count, k = ids.shape
     own = ids == (first + jnp.arange(count, dtype=jnp.int32))[:, None]
     place = jnp.where(own.any(axis=1), own.argmax(axis=1), k - 1).astype(jnp.int32)
-    columns = jnp.arange(k - 1, dtype=jnp.int32)[None]
-    columns = columns + (columns >= place[:, None])
-    return jnp.take_along_axis(sims, columns, axis=1), jnp.take_along_axis(ids, columns, axis=1)
+    # A choice between two columns, not a gather: a TPU would gather number by number.
+    before = jnp.arange(k - 1, dtype=jnp.int32)[None] < place[:, None]
+    sims, ids = (jnp.where(before, array[:, :-1], array[:, 1:]) for array in (sims, ids))
+    return sims, ids

@@ -17,6 +17,7 @@ from benchmarks._device.report import Row, checked, row, skipped
 from benchmarks._device.sizes import Sizes
 from jaxret import defaults, functional
 from jaxret.functional.settings import DiffusionSettings, RankingSettings
+from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import rank_all
 
 MOVED = 1e-3  # share of the ids that may stand elsewhere: rows within float32's rounding
@@ -59,7 +60,8 @@ def eight_rankings(number: int, sizes: Sizes, left: Callable[[], float]) -> Iter
     settings = settings_of(sizes)
 
     def rank() -> list[Any]:
-        ranked = rank_all(on_device[0], on_device[1], defaults.RANKINGS, settings)
+        with rank_on("device"):
+            ranked = rank_all(on_device[0], on_device[1], defaults.RANKINGS, settings)
         return [ranked[name].ids for name in defaults.RANKINGS]
 
     seconds = measuring.seconds_of(rank, sizes.repeats)
