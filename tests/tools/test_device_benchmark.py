@@ -100,6 +100,12 @@ def test_pytorch_in_blocks_finds_the_nearest(monkeypatch):
     np.testing.assert_array_equal(found.numpy(), expected)
 
 
+def test_ids_that_are_missed_are_counted_query_by_query():
+    expected = np.array([[0, 1], [2, 3]])
+    assert rankings.missed(np.array([[1, 0], [2, 3]]), expected) == 0
+    assert rankings.missed(np.array([[2, 3], [2, 1]]), expected) == 0.75
+
+
 def test_pictures_are_as_smooth_as_photographs():
     first, second = photographs.pictures(64, 2).astype(float)
     assert not np.array_equal(first, second)
