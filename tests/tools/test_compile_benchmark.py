@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import pytest
 from benchmarks import _programs, compile
 from benchmarks._chips import CHIPS, GIB, chip, chip_of
@@ -124,7 +123,9 @@ def test_a_program_that_does_not_fit_stands_in_the_table():
             "chips": 1,
             "photographs": 32,
             "too_large": [],
-            "flop": 197e9,
+            "times": 2,
+            "by_hand": None,
+            "flop": 32 * 197e9 / 2,
             "accessed": 1e9,
             "arguments": GIB,
             "results": 0,
@@ -137,15 +138,21 @@ def test_a_program_that_does_not_fit_stands_in_the_table():
             "program": "order",
             "dtype": "float32",
             "chips": 1,
+            "times": 1,
+            "by_hand": None,
             "photographs": 0,
             "too_large": [{"photographs": 0, "bytes": 20 * GIB}],
         },
     ]
-    head, rule, fits, does_not = compile.table(rows, chip("v5e")).splitlines()
-    assert "v6e projected, ms" in head
-    assert "1.50 (0.50) | 197 | 1.00 | 1.22 " in fits
-    assert "20.0: too large" in does_not
-    assert {line.count("|") for line in (head, rule, fits, does_not)} == {head.count("|")}
+    for shown in compile.table(rows, chip("v5e")).split("\n\n"):
+        lines = shown.splitlines()
+        assert {line.count("|") for line in lines} == {lines[0].count("|")}
+        assert "v6e, projected | H100, projected" in lines[0]
+    encoders, behind = compile.table(rows, chip("v5e")).split("\n\n")
+    assert "ms a photograph: v5e" in encoders
+    assert "simclr1x, mocov1" in encoders  # the same network
+    assert "1.50 (0.50) | 6304 | 2.0 | 1.00 | 0.21 |" in encoders
+    assert "20.0: too large" in behind
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "docs" / "compiled").glob("*.json")))
@@ -166,23 +173,29 @@ def compiled(tmp_path: Path, *flags: str) -> list[compile.Row]:
     return json.loads(file.read_text())["rows"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("model", ["resnet50", "simclr4x", "amdim", "gem-ap", "efficientnet-lite0"])
-def test_an_encoder_compiles_for_a_tpu_and_fits(model, tmp_path):
-    [row] = compiled(tmp_path, f"--model={model}", "--dtype=bfloat16", "--rows=none")
-    assert row["photographs"] == _programs.BATCH
+def check_that_it_fits(row: compile.Row) -> None:
     held = row["arguments"] + row["results"] + row["temporaries"]
     assert held < chip("v5e").memory
-    # Three maps of its widest stage are more than a chain of convolutions ever needs.
+    assert row["photographs"] == row["chips"] * _programs.BATCH  # no smaller batch was tried
+    # A few of the widest maps; AMDIM's are the largest.
     assert row["temporaries"] < 8 * GIB
 
 
 @pytest.mark.slow
-def test_an_encoder_compiles_for_a_mesh_of_four_chips(tmp_path):
-    flags = ["--model=resnet18", "--dtype=bfloat16", "--rows=none"]
-    [alone] = compiled(tmp_path, *flags, "--batch=8")
-    [_, dealt] = compiled(tmp_path, *flags, "--batch=32", "--chips=4")
-    assert dealt["flop"] == pytest.approx(alone["flop"], rel=0.01)  # a quarter for each
+@pytest.mark.parametrize("model", ["simclr4x", "amdim", "gem-ap", "efficientnet-lite0"])
+def test_an_encoder_compiles_for_a_tpu_and_fits(model, tmp_path):
+    [row] = compiled(tmp_path, f"--model={model}", "--dtype=bfloat16", "--rows=none")
+    check_that_it_fits(row)
+
+
+@pytest.mark.slow
+def test_resnet50_compiles_for_four_chips_each_of_which_does_a_quarter(tmp_path):
+    batch = f"--batch={4 * _programs.BATCH}"
+    flags = ["--model=resnet50", "--dtype=bfloat16", "--rows=none", "--chips=4", batch]
+    [row] = compiled(tmp_path, *flags)
+    check_that_it_fits(row)
+    # 87.2 GFLOP a photograph, by PyTorch's account of the convolutions.
+    assert row["flop"] == pytest.approx(87.2e9 * _programs.BATCH, rel=0.01)
 
 
 @pytest.mark.slow
@@ -195,5 +208,4 @@ def test_the_rankings_compile_for_a_tpu_and_fit(tmp_path):
 def test_without_libtpu_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr("benchmarks._topology.has_libtpu", lambda: False)
     with pytest.raises(SystemExit, match="pip install libtpu"):
-        compile.main(["--model=none", "--rows=none"])
-    assert jax.default_backend() == "cpu"
+        compile.main(["--model=none", "--rows=7x90"])

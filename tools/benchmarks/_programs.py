@@ -16,7 +16,7 @@ import numpy as np
 from jaxret import defaults, functional
 from jaxret.defaults import RANKINGS
 from jaxret.descriptors import extraction, multiscale, pooling, whitening
-from jaxret.functional.ranking import joint_nearest
+from jaxret.functional import diffusion, neighbours, ranking
 from jaxret.functional.settings import RankingSettings
 from jaxret.models import batch_norm
 from jaxret.models.encoder import template
@@ -40,6 +40,8 @@ class Program:
         dealt: Arguments whose rows (first axis) are dealt out over a mesh; the others are on
             every device.
         photographs: That one call describes; 0 for what comes after the encoder.
+        times: How often the body of its one loop runs; the compiler's account has it once.
+        by_hand: (operations, bytes moved) of loops within loops, where only a formula tells.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Program:
     static: dict[str, Any] = field(default_factory=dict)
     dealt: frozenset[str] = frozenset()
     photographs: int = 0
+    times: int = 1
+    by_hand: tuple[float, float] | None = None
 
     def trace(self, place: Callable[[str], Any] = lambda argument: None) -> Any:
         """The traced function; `place` gives the sharding of an argument by its name."""
@@ -164,29 +168,32 @@ def ranking_programs(queries: int, rows: int) -> Iterator[Program]:
     def program(function: Callable[..., Any], arguments: dict[str, Any], **static: Any) -> Program:
         return Program(function.__name__, "float32", function, arguments, static)
 
-    yield program(functional.top_k, {"queries": database, "database": database}, k=length)
+    def looped(made: Program, at_once: int, count: int) -> Program:
+        return replace(made, times=-(-count // max(1, at_once)))
+
+    yield looped(
+        program(functional.top_k, {"queries": database, "database": database}, k=length),
+        neighbours.PRODUCTS_AT_ONCE // rows,
+        rows,
+    )
     yield program(functional.others, {"neighbours": _neighbours(rows, length)})
-    yield program(
-        functional.augment, {"database": database, "neighbours": _neighbours(rows, settings.dba_n)}
-    )
+    near = _neighbours(rows, settings.dba_n)
+    augmented = program(functional.augment, {"database": database, "neighbours": near})
+    yield looped(augmented, 1, settings.dba_n)
     yield program(functional.inner_products, {"queries": asked, "database": database})
-    yield program(
-        functional.expand,
-        {
-            "queries": asked,
-            "database": database,
-            "neighbours": _neighbours(queries, settings.aqe_n),
-        },
-    )
+    near = _neighbours(queries, settings.aqe_n)
+    expanded = {"queries": asked, "database": database, "neighbours": near}
+    yield looped(program(functional.expand, expanded), 1, settings.aqe_n)
     yield program(functional.order, {"scores": similarities, "fill": similarities})
-    yield program(
-        joint_nearest,
-        {
-            "among": _shape(queries, queries),
-            "cross": similarities,
-            "nearest": _neighbours(rows, length),
-        },
-        length=min(count, s.list_length),
+    together = {
+        "among": _shape(queries, queries),
+        "cross": similarities,
+        "nearest": _neighbours(rows, length),
+    }
+    yield looped(
+        program(ranking.joint_nearest, together, length=min(count, s.list_length)),
+        ranking.MERGED_AT_ONCE // (queries + length),
+        rows,
     )
     yield program(
         functional.mutual_graph,
@@ -197,16 +204,21 @@ def ranking_programs(queries: int, rows: int) -> Iterator[Program]:
     lists, values = _shape(count, s.truncation, dtype=np.int32), _shape(count, s.truncation)
     weights, ids = _neighbours(count, s.kd - 1)
     graph: Any = functional.Graph(ids, weights)  # type: ignore[arg-type]
-    yield program(functional.diffuse, {"graph": graph, "lists": lists})
-    yield program(functional.cosines, {"lists": lists, "rows": values}, queries=queries)
-    yield program(
-        functional.combine,
-        {
-            "lists": _shape(rows, s.truncation, dtype=np.int32),
-            "rows": _shape(rows, s.truncation),
-            "nearest": _neighbours(queries, settings.kq),
-        },
+    # Every update reads the values of each node's neighbours, once for all columns.
+    read = float(s.rounds * (s.kd - 1)) * count**2
+    diffused = program(functional.diffuse, {"graph": graph, "lists": lists})
+    yield replace(diffused, by_hand=(2 * read, 4 * read))
+    yield looped(
+        program(functional.cosines, {"lists": lists, "rows": values}, queries=queries),
+        diffusion.NUMBERS_AT_ONCE // count,
+        rows,
     )
+    combined = {
+        "lists": _shape(rows, s.truncation, dtype=np.int32),
+        "rows": _shape(rows, s.truncation),
+        "nearest": _neighbours(queries, settings.kq),
+    }
+    yield looped(program(functional.combine, combined), 1, settings.kq)
     yield program(
         functional.rank,
         {"queries": asked, "database": database},

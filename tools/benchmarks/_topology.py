@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from benchmarks._chips import Chip, chip
+from benchmarks._chips import chip
 from benchmarks._programs import Program
 from jaxret.runtime.parallel import BATCH_AXIS
 
@@ -54,17 +54,12 @@ class Topology:
             "TPU_SKIP_MDS_QUERY": "1",  # nobody asks a metadata server that is not there
             "TPU_ACCELERATOR_TYPE": _ACCELERATOR[kind],
             "TPU_WORKER_HOSTNAMES": "localhost",
-            "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # compiling takes no device away from another
+            "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # no lock: compiling takes no device from another
         }
         jax.config.update("jax_platforms", "cpu")
         from jax.experimental import topologies
 
         return cls(name, list(topologies.get_topology_desc(name, platform="tpu").devices))
-
-    @property
-    def chip(self) -> Chip:
-        """Of its kind."""
-        return chip(self.name.partition(":")[0])
 
     def mesh(self, count: int) -> Mesh:
         """Of the first `count` devices, as `jaxret.runtime.parallel` would make it."""

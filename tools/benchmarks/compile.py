@@ -6,14 +6,16 @@
 For each: whether it fits the memory of one chip (else the batch that does), operations, bytes of
 memory traffic, the time below which it cannot run (roofline), and the same from the same figures
 for other chips: a projection, not a measurement. Models of one network are compiled once. With
---json, what the file holds already is not compiled again. Needs libtpu (extra `tpu-compile`).
+--json, what the file holds already is not compiled again; with --model=none --rows=none it is only
+shown. Needs libtpu (extra `tpu-compile`).
 """
 
 import argparse
 import datetime
+import functools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -82,10 +84,12 @@ def fitted(topology: Topology, program: Program, chips: int) -> Row:
             program = program.of(program.photographs // 2)
 
 
-def measured(topology: Topology, flags: argparse.Namespace, known: set[str]) -> Iterator[Row]:
-    """A row a program, those of known keys left out."""
+def measured(
+    topology: Callable[[], Topology], flags: argparse.Namespace, known: set[str]
+) -> Iterator[Row]:
+    """A row a program, those of known keys left out; where all are, no topology is asked for."""
     for what, key, program in wanted(flags):
-        whole_key = f"{key}, {flags.chips} of {topology.name}"
+        whole_key = f"{key}, {flags.chips} of {flags.topology}"
         if whole_key not in known:
             yield {
                 "key": whole_key,
@@ -93,39 +97,73 @@ def measured(topology: Topology, flags: argparse.Namespace, known: set[str]) -> 
                 "program": program.name,
                 "dtype": program.dtype,
                 "chips": flags.chips,
-                **fitted(topology, program, flags.chips),
+                "times": program.times,
+                "by_hand": program.by_hand,
+                **fitted(topology(), program, flags.chips),
             }
 
 
 def table(rows: list[Row], compiled_for: Chip) -> str:
-    """Markdown: one row a program and what it is for."""
+    """Markdown: the encoders, time a photograph; then everything behind them, time a call."""
+    encoders = [row for row in rows if row["photographs"]]
+    behind = [row for row in rows if not row["photographs"]]
+    return "\n\n".join(
+        _table(some, compiled_for, unit)
+        for some, unit in ((encoders, "ms a photograph"), (behind, "ms"))
+        if some
+    )
+
+
+def _table(rows: list[Row], compiled_for: Chip, unit: str) -> str:
     others = [chip(name) for name in PROJECTED if name != compiled_for.name]
-    heads = [f"{compiled_for.name}, ms", *(f"{one.name} projected, ms" for one in others)]
-    lines = [
-        "| for | program | dtype | photographs | chips | GiB (of them temporary) | GFLOP "
-        f"| GB moved | {' | '.join(heads)} | compiled in, s |",
-        "|---" * (9 + len(heads)) + "|",
+    projected = " | ".join(f"{one.name}, projected" for one in others)
+    heads = [
+        "for",
+        "program",
+        "photographs",
+        "chips",
+        "GiB a chip (temporary)",
+        "GFLOP",
+        "GB moved",
+        f"{unit}: {compiled_for.name} | {projected}",
+        "s to compile",
     ]
+    lines = [f"| {' | '.join(heads)} |", "|---" * (len(heads) + len(others)) + "|"]
     for row in rows:
-        start = (
-            f"| {row['what']} | {row['program']} | {row['dtype']} | {row['photographs'] or ''} "
-            f"| {row['chips']} "
-        )
-        if "flop" not in row:
-            needed = row["too_large"][-1]["bytes"] / GIB
-            lines.append(start + f"| {needed:.1f}: too large" + " | " * (3 + len(heads)) + "|")
-            continue
-        memory = row["arguments"] + row["results"] + row["temporaries"]
-        times = [
-            1e3 * one.roofline(row["flop"], row["accessed"], row["dtype"])
-            for one in (compiled_for, *others)
+        cells = [
+            _models(row["what"]),
+            f"{row['program']} {row['dtype']}",
+            str(row["photographs"] or ""),
+            str(row["chips"]),
+            *_figures(row, [compiled_for, *others]),
         ]
-        lines.append(
-            start + f"| {memory / GIB:.2f} ({row['temporaries'] / GIB:.2f}) "
-            f"| {row['flop'] / 1e9:.0f} | {row['accessed'] / 1e9:.2f} "
-            f"| {' | '.join(f'{time:.2f}' for time in times)} | {row['seconds']:.0f} |"
-        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _figures(row: Row, chips: list[Chip]) -> list[str]:
+    if "flop" not in row:
+        needed = row["too_large"][-1]["bytes"] / GIB
+        return [f"{needed:.1f}: too large", *[""] * (3 + len(chips))]
+    memory = row["arguments"] + row["results"] + row["temporaries"]
+    flop, moved = row["by_hand"] or (row["flop"] * row["times"], row["accessed"] * row["times"])
+    each = 1e3 * row["chips"] / (row["photographs"] or 1)
+    times = [each * one.roofline(flop, moved, row["dtype"]) for one in chips]
+    return [
+        f"{memory / GIB:.2f} ({row['temporaries'] / GIB:.2f})",
+        f"{flop / 1e9:.0f}" if flop >= 1e9 else f"{flop / 1e9:.2g}",
+        f"{moved / 1e9:.1f}" if moved >= 1e9 else f"{moved / 1e9:.2g}",
+        *(f"{time:.2f}" if time >= 0.1 else f"{time:.2g}" for time in times),
+        f"{row['seconds']:.0f}",
+    ]
+
+
+def _models(what: str) -> str:
+    """All models of the network that was compiled for the one named; else what it is for."""
+    if what not in models.names():
+        return what
+    network = network_key(what)
+    return ", ".join(name for name in models.names() if network_key(name) == network)
 
 
 def main(arguments: list[str]) -> int:
@@ -146,7 +184,7 @@ def main(arguments: list[str]) -> int:
     flags = parser.parse_args(arguments)
     stored = flags.json and flags.json.exists()
     report = json.loads(flags.json.read_text()) if stored else {"rows": []}
-    topology = Topology.of(flags.topology)
+    topology = functools.cache(lambda: Topology.of(flags.topology))
     for row in measured(topology, flags, {row["key"] for row in report["rows"]}):
         row["date"] = datetime.date.today().isoformat()
         row["versions"] = {name: version(name) for name in ("jax", "libtpu")}
@@ -154,5 +192,5 @@ def main(arguments: list[str]) -> int:
         print(f"{row['what']}: {row['program']} {row['dtype']}", file=sys.stderr, flush=True)
         if flags.json:
             write_json(flags.json, report)
-    print(table(report["rows"], topology.chip))
+    print(table(report["rows"], chip(flags.topology.partition(":")[0])))
     return 0

@@ -46,7 +46,7 @@ def parts(sizes: Sizes, left: Callable[[], float]) -> list[Part]:
     equal, speed = "Equality with the host", "Pixels to R-MAC"
     ranked, learnt = "Eight rankings, descriptors to ids", "Learning"
     return [
-        Part("a", equal, 40, lambda: encoders.equal_maps(sizes, sizes.families[:2])),
+        Part("a", equal, 40, lambda: encoders.equal_maps(sizes, sizes.first)),
         Part("b", speed, 5, lambda: encoders.reached(sizes)),
         Part("b", speed, 30, lambda: encoders.speed(sizes.model, "bfloat16", sizes)),
         Part("c", ranked, 40, lambda: rankings.eight_rankings(0, sizes, left)),
@@ -61,7 +61,7 @@ def parts(sizes: Sizes, left: Callable[[], float]) -> list[Part]:
         Part("e", "Diffusion", 40, lambda: rankings.large_diffusion(sizes)),
         Part("c", ranked, 60, lambda: rankings.eight_rankings(1, sizes, left)),
         Part("b", speed, 40, lambda: encoders.speed_of_torch(sizes.model, "float32", sizes)),
-        Part("a", equal, 60, lambda: encoders.equal_maps(sizes, sizes.families[2:])),
+        Part("a", equal, 60, lambda: encoders.equal_maps(sizes, encoders.others(sizes))),
     ]
 
 

@@ -33,6 +33,15 @@ def equal_maps(sizes: Sizes, names: tuple[str, ...]) -> Iterator[Row]:
         yield checked(f"map of {name}, float32, {sizes.equality_side}", float(apart), MAPS)
 
 
+def others(sizes: Sizes) -> tuple[str, ...]:
+    """The smallest model of every kind of network that is not among the first."""
+    rows = sorted(map(models.get, models.names()), key=lambda spec: -spec.parameters)
+    smallest = {(spec.architecture, spec.head): spec.name for spec in rows}
+    for name in sizes.first:
+        smallest.pop((models.get(name).architecture, models.get(name).head), None)
+    return tuple(smallest.values()) if sizes.others else ()
+
+
 def equal_statistics(sizes: Sizes) -> Iterator[Row]:
     """Statistics after three batches of recalibration, on the device and on the processor."""
     encoder = random(sizes.model)

@@ -10,7 +10,8 @@ class Sizes:
     """Everything that decides how long the parts take.
 
     Attributes:
-        families: One model a family, whose maps are held against this machine's processor.
+        first: Models whose maps are held against this machine's processor before all else.
+        others: Whether one of every other architecture of the registry follows at the end.
         model, wide, small: Encoders to be timed.
         side: Pixels of their photographs.
         equality_side: Of those whose maps are compared; the processor has to see them too.
@@ -25,7 +26,8 @@ class Sizes:
         repeats: Measurements whose median is given.
     """
 
-    families: tuple[str, ...] = ("resnet50", "efficientnet-lite0", "gem-ap", "amdim-medium")
+    first: tuple[str, ...] = ("resnet50", "efficientnet-lite0")
+    others: bool = True
     model: str = "resnet50"
     wide: str = "simclr2x"
     small: str = "efficientnet-lite0"
@@ -48,7 +50,8 @@ class Sizes:
 
 FULL = Sizes()
 SMALL = Sizes(
-    families=("resnet18", "efficientnet-lite0"),
+    first=("resnet18", "efficientnet-lite0"),
+    others=False,
     model="resnet18",
     wide="resnet18",
     small="efficientnet-lite0",
