@@ -28,7 +28,8 @@ def seconds_of(run: Callable[[], Any], repeats: int) -> float:
     found = []
     for _ in range(repeats):
         start = time.perf_counter()
-        results = [run() for _ in range(calls)][-1]
+        for _ in range(calls):
+            results = run()
         jax.block_until_ready(results)
         found.append((time.perf_counter() - start) / calls)
     return statistics.median(found)

@@ -67,7 +67,7 @@ def eight_rankings(number: int, sizes: Sizes, left: Callable[[], float]) -> Iter
             ranked = rank_all(on_device[0], on_device[1], defaults.RANKINGS, settings)
         return [ranked[name].ids for name in defaults.RANKINGS]
 
-    seconds = measuring.seconds_of(rank, sizes.repeats)
+    seconds = measuring.seconds_of(rank, min(2, sizes.repeats))
     yield row(f"{what}, device", seconds=seconds)
     ours = dict(zip(defaults.RANKINGS, map(np.asarray, rank()), strict=True))
     try:
