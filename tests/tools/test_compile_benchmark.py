@@ -12,6 +12,7 @@ from benchmarks._chips import CHIPS, GIB, chip, chip_of
 from benchmarks._topology import WHAT_IT_TAKES, Compiled, TooLargeError, has_libtpu
 
 from jaxret import functional, models
+from jaxret.runtime.parallel import local_mesh
 
 ROOT = Path(__file__).parents[2]
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -49,6 +50,14 @@ def test_the_functions_after_the_encoder_lower_for_every_platform(program):
     together = [PLATFORMS] if program.name != "whitening" else [(one,) for one in PLATFORMS]
     for platforms in together:
         assert "stablehlo" in traced.lower(lowering_platforms=platforms).as_text()
+
+
+def test_what_is_spread_over_a_mesh_lowers_for_every_platform():
+    mesh = local_mesh()
+    assert mesh.size == 4
+    for program in _programs.spread_programs(7, 1201, mesh):
+        lowered = program.trace().lower(lowering_platforms=PLATFORMS)
+        assert "all_to_all" in lowered.as_text() or "diffuse" in program.name
 
 
 def test_the_programs_hold_every_jitted_function_of_the_paper():
@@ -110,7 +119,10 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(monkeypatch):
 def test_models_of_one_network_are_compiled_once():
     names = "resnet50,mocov2,simsiam,byol"
     flags = argparse.Namespace(model=names, dtype="bfloat16", batch=2, rows="none")
-    assert [what for what, _, _ in compile.wanted(flags)] == ["resnet50", "byol"]  # other padding
+    assert [what for what, _, _ in compile.wanted(compile.Topology, flags)] == [
+        "resnet50",
+        "byol",
+    ]  # other padding
 
 
 def test_a_program_that_does_not_fit_stands_in_the_table():
@@ -196,6 +208,13 @@ def test_resnet50_compiles_for_four_chips_each_of_which_does_a_quarter(tmp_path)
     check_that_it_fits(row)
     # 87.2 GFLOP a photograph, by PyTorch's account of the convolutions.
     assert row["flop"] == pytest.approx(87.2e9 * _programs.BATCH, rel=0.01)
+
+
+@pytest.mark.slow
+def test_the_spread_rankings_compile_for_four_chips(tmp_path):
+    rows = compiled(tmp_path, "--model=none", "--rows=70x5063", "--chips=4")
+    assert [row["program"] for row in rows] == ["top_k, spread", "diffuse, spread"]
+    assert all("flop" in row for row in rows)
 
 
 @pytest.mark.slow

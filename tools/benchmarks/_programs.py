@@ -12,11 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxret import defaults, functional
 from jaxret.defaults import RANKINGS
 from jaxret.descriptors import extraction, multiscale, pooling, whitening
-from jaxret.functional import diffusion, neighbours, ranking
+from jaxret.functional import diffusion, neighbours, ranking, sharded
 from jaxret.functional.settings import RankingSettings
 from jaxret.models import batch_norm
 from jaxret.models.encoder import template
@@ -224,6 +225,31 @@ def ranking_programs(queries: int, rows: int) -> Iterator[Program]:
         {"queries": asked, "database": database},
         ranking=RANKINGS[-1],
         settings=settings,
+    )
+
+
+def spread_programs(queries: int, rows: int, mesh: Mesh) -> Iterator[Program]:
+    """The two functions of the rankings that are spread; every chip does the others alone."""
+    s, count = RankingSettings().diffusion, queries + rows
+    database = _shape(rows, DIM)
+    yield Program(
+        "top_k, spread",
+        "float32",
+        sharded._top_k,
+        {"queries": database, "database": database},
+        {"k": min(rows, s.list_length), "mesh": mesh},
+        times=-(-rows // max(1, neighbours.PRODUCTS_AT_ONCE // (rows // mesh.size))),
+    )
+    weights, ids = _neighbours(count, s.kd - 1)
+    graph: Any = functional.Graph(ids, weights)  # type: ignore[arg-type]
+    read = float(s.rounds * (s.kd - 1)) * count**2 / mesh.size
+    yield Program(
+        "diffuse, spread",
+        "float32",
+        sharded._diffuse,
+        {"graph": graph, "lists": _shape(count, s.truncation, dtype=np.int32)},
+        {"alpha": s.alpha, "tolerance": s.tolerance, "rounds": s.rounds, "mesh": mesh},
+        by_hand=(2 * read, 4 * read),
     )
 
 

@@ -51,12 +51,19 @@ def sizes(flag: str) -> list[tuple[int, int]]:
     return [(int(queries), int(rows)) for queries, rows in pairs]
 
 
-def wanted(flags: argparse.Namespace) -> Iterator[tuple[str, str, Program]]:
+def wanted(
+    topology: Callable[[], Topology], flags: argparse.Namespace
+) -> Iterator[tuple[str, str, Program]]:
     """(what it is for, key, program) of all that the flags ask for; each network once."""
     seen = set()
     for queries, rows in sizes(flags.rows):
         what = f"{queries} queries, {rows} x {_programs.DIM}"
-        for program in _programs.after_the_encoder(queries, rows):
+        if flags.chips > 1:
+            mesh = topology().mesh(flags.chips)
+            programs = _programs.spread_programs(queries, rows, mesh)
+        else:
+            programs = _programs.after_the_encoder(queries, rows)
+        for program in programs:
             yield what, f"{program.name}, {what}", program
     for dtype in flags.dtype.split(","):
         for name in model_names(flags.model):
@@ -88,7 +95,7 @@ def measured(
     topology: Callable[[], Topology], flags: argparse.Namespace, known: set[str]
 ) -> Iterator[Row]:
     """A row a program, those of known keys left out; where all are, no topology is asked for."""
-    for what, key, program in wanted(flags):
+    for what, key, program in wanted(topology, flags):
         whole_key = f"{key}, {flags.chips} of {flags.topology}"
         if whole_key not in known:
             yield {
