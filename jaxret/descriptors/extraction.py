@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from jaxret.data.dataset import Split
 from jaxret.data.images.loader import Batch, batches
@@ -137,6 +136,8 @@ def _extract_shards(
     shards: list[tuple[Shard, list[int]]],
 ) -> None:
     """Makes and writes the shards; ends with a line that says where the time went."""
+    from tqdm import tqdm
+
     total = sum(len(positions) for _, positions in shards)
     if not total:  # all photographs are in other shards already
         for shard, _ in shards:

@@ -106,21 +106,44 @@ def in_blocks(function, size: int, *arrays: jax.Array, even: bool = True):
 
 def best(scores: jax.Array, k: int) -> Neighbours:
     """The `k` largest of each row [Q, N] in the order of rankings, the columns being the ids."""
-    count = scores.shape[1]
     scores = jnp.where(scores == 0, 0, scores)  # -0 and 0 are one score
-    run = math.isqrt(count // max(1, k))
+    run = math.isqrt(scores.shape[1] // max(1, k))
     if run < 2:
         return _sorted(scores, k)
+    in_runs = partial(_best_of_runs, k=k, run=run)
+    # A TPU, which gathers number by number, is quicker at sorting everything.
+    everything = partial(_sorted, k=k)
+    return lax.platform_dependent(scores, cpu=in_runs, cuda=in_runs, default=everything)
+
+
+def _best_of_runs(scores: jax.Array, k: int, run: int) -> Neighbours:
     # The k best lie in the k runs of columns with the largest maxima, ties to the first: each run
     # left out has k before it that hold something at least as good and of a smaller id.
-    runs = -(-count // run)
-    scores = jnp.pad(scores, ((0, 0), (0, runs * run - count)), constant_values=-jnp.inf)
+    runs = -(-scores.shape[1] // run)
+    padding = ((0, 0), (0, runs * run - scores.shape[1]))
+    scores = jnp.pad(scores, padding, constant_values=-jnp.inf)
     scores = scores.reshape(-1, runs, run)
     chosen = jnp.sort(_sorted(scores.max(axis=2), k)[1], axis=1)[:, :, None]
     ids = chosen * run + jnp.arange(run, dtype=jnp.int32)[None, None]
     ids, candidates = ids.reshape(-1, k * run), jnp.take_along_axis(scores, chosen, axis=1)
     scores, places = _sorted(candidates.reshape(-1, k * run), k)
     return scores, jnp.take_along_axis(ids, places, axis=1)
+
+
+def best_of(candidates: Neighbours, k: int) -> Neighbours:
+    """The `k` largest of (similarities, ids), each [Q, c], those that tie as they stand."""
+    gathered, taken_along = partial(_gathered, k=k), partial(_taken_along, k=k)
+    return lax.platform_dependent(*candidates, cpu=gathered, cuda=gathered, default=taken_along)
+
+
+def _gathered(sims: jax.Array, ids: jax.Array, k: int) -> Neighbours:
+    sims, places = best(sims, k)
+    return sims, jnp.take_along_axis(ids, places, axis=1)
+
+
+def _taken_along(sims: jax.Array, ids: jax.Array, k: int) -> Neighbours:
+    negative, ids = lax.sort((jnp.where(sims == 0, 0, -sims), ids), num_keys=1)  # stable
+    return -negative[:, :k], ids[:, :k]
 
 
 def _sorted(scores: jax.Array, k: int) -> Neighbours:
@@ -143,6 +166,7 @@ def others(neighbours: Neighbours, first: jax.Array | int = 0) -> Neighbours:
     count, k = ids.shape
     own = ids == (first + jnp.arange(count, dtype=jnp.int32))[:, None]
     place = jnp.where(own.any(axis=1), own.argmax(axis=1), k - 1).astype(jnp.int32)
-    columns = jnp.arange(k - 1, dtype=jnp.int32)[None]
-    columns = columns + (columns >= place[:, None])
-    return jnp.take_along_axis(sims, columns, axis=1), jnp.take_along_axis(ids, columns, axis=1)
+    # A choice between two columns, not a gather: a TPU would gather number by number.
+    before = jnp.arange(k - 1, dtype=jnp.int32)[None] < place[:, None]
+    sims, ids = (jnp.where(before, array[:, :-1], array[:, 1:]) for array in (sims, ids))
+    return sims, ids

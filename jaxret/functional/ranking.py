@@ -16,7 +16,15 @@ import jax.numpy as jnp
 from jaxret.functional.diffusion import Graph, combine, cosines, diffuse, lists_of, mutual_graph
 from jaxret.functional.expansion import augment, expand
 from jaxret.functional.lengths import at_length_one
-from jaxret.functional.neighbours import Neighbours, best, in_blocks, inner_products, others, top_k
+from jaxret.functional.neighbours import (
+    Neighbours,
+    best,
+    best_of,
+    in_blocks,
+    inner_products,
+    others,
+    top_k,
+)
 from jaxret.functional.order import order
 from jaxret.functional.settings import DiffusionSettings, RankingSettings, list_length
 
@@ -209,9 +217,8 @@ def joint_nearest(
 
     def merge(cross: jax.Array, sims: jax.Array, ids: jax.Array) -> Neighbours:
         # Queries have the smaller ids, so the columns are in the order that ties want.
-        sims, columns = best(jnp.concatenate([cross, sims], axis=1), length)
         known = jnp.concatenate([jnp.broadcast_to(asked, cross.shape), ids + count], axis=1)
-        return sims, jnp.take_along_axis(known, columns, axis=1)
+        return best_of((jnp.concatenate([cross, sims], axis=1), known), length)
 
     of_queries = best(jnp.concatenate([among, cross], axis=1), length)
     at_once = max(1, MERGED_AT_ONCE // (count + nearest[1].shape[1]))

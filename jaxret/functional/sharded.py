@@ -49,8 +49,7 @@ def _top_k(queries: jax.Array, database: jax.Array, *, k: int, mesh: Mesh) -> Ne
         # Each device goes on with its part of the queries and what all devices found for them. The
         # candidates stand in the order of the devices: equal ones in the order of their ids.
         sims, ids = (lax.all_to_all(array, axis, 0, 1, tiled=True) for array in (sims, ids))
-        sims, places = lax.top_k(sims, k)
-        return sims, jnp.take_along_axis(ids, places, axis=1)
+        return neighbours.best_of((sims, ids), k)
 
     found = jax.shard_map(
         search, mesh=mesh, in_specs=(P(), P(axis)), out_specs=P(axis), check_vma=False

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import platformdirs
-
 from jaxret.errors import UserError
 
 NO_HOME = (
@@ -14,6 +12,8 @@ NO_HOME = (
 
 def find_cache_dir() -> Path | None:
     """It, whether it is there yet or not, on every system; None where the user has no home."""
+    import platformdirs  # here: an encoder whose weights are named runs without it
+
     try:
         found = platformdirs.user_cache_path("jaxret")
     except RuntimeError:  # of pathlib
