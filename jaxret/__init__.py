@@ -21,11 +21,22 @@ _HOMES = {
     "diffuse_jointly": "jaxret.ranking.diffusion.inductive",
     "average_precision": "jaxret.evaluation.metrics",
     "evaluate": "jaxret.evaluation.metrics",
+    "RankingSettings": "jaxret.functional.settings",
     "UserError": "jaxret.errors",
     "Settings": "jaxret.settings",
     "run": "jaxret.runs.run",
 }
-_ROOMS = ("models", "convert", "data", "descriptors", "ranking", "evaluation", "report")
+_ROOMS = (
+    "models",
+    "convert",
+    "data",
+    "descriptors",
+    "functional",
+    "ranking",
+    "evaluation",
+    "metrics",
+    "report",
+)
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 

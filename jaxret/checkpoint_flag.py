@@ -9,6 +9,8 @@ from pathlib import Path
 
 from jaxret.errors import UserError
 
+OF_FILES = ("checkpoint_key", "mean", "std", "stem_pool")  # flags that say how one is read
+
 # A path with an equals sign in its first part is written ./a=b.
 _NAME = re.compile(r"[^/\\=+,\s]+(?==)")
 
@@ -72,5 +74,6 @@ def models(text: str | None, said: list[str], present: bool) -> list[str]:
 
 
 def is_folder(place: str) -> bool:
-    """Whether it holds converted weights; a file is another framework's."""
-    return Path(place).expanduser().is_dir()
+    """Whether it holds converted weights; a file is another framework's, as is a hub's folder."""
+    path = Path(place).expanduser()
+    return path.is_dir() and not any(path.glob("*.safetensors"))

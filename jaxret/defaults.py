@@ -18,6 +18,9 @@ CHECKPOINT_PCA_POWER = 0.25  # of the variance, as the release of GeM(AP) evalua
 MULTISCALES = (1.0, 2**-0.5, 0.5)  # of the side lengths
 MULTISCALE_POWER = 1.0  # 1 is the mean
 PCA_PHOTOGRAPHS_PER_DIM = 4  # below that, whitening amplifies noise (measured on small sets)
+PCA_PHOTOGRAPHS = (
+    32  # below that no whitening is learnt: fewer than 8 dimensions (docs/decisions.md)
+)
 
 AQE_N = 10
 AQE_N_WITH_DBA = 1  # Gordo et al., IJCV 2017 (README of their release: --aqe 1 --dbe 20)

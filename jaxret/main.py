@@ -8,44 +8,57 @@
 Comma-separated --model, --dataset and --pca_dim run every combination.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told()  # first: what is imported below takes a while
+
 import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from jaxret import checkpoint_flag
-from jaxret.cli import command
+from jaxret.cli import command, flag_tables
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
 
 _SWEPT = ("model", "dataset", "pca_dim")  # a comma makes one evaluation for each value
 
-flags.DEFINE_string(
-    "suite",
-    None,
-    "Run the paper's tables: table1, table2, table3 or paper. A --model, --dataset, --pca_dim or "
-    "--ranking beside it takes the place of the suite's own.",
-)
-flags.DEFINE_bool(
-    "dry_run", False, "Print what would run, what is there, estimated time and disk; run nothing."
-)
-flags.DEFINE_bool("download", False, "Fetch and convert what is missing first, from its publisher.")
-flags.DEFINE_string(
-    "query", None, "Search --dataset for this photograph; no ground truth is needed."
-)
-flags.DEFINE_list("box", None, "Part of --query that is asked for: x1,y1,x2,y2 in its pixels.")
-flags.DEFINE_string(
-    "features", None, "Descriptors of your own, .npy [N, D], instead of a model and photographs."
-)
-flags.DEFINE_string("query_features", None, "Those of the queries, .npy [Q, D], with --features.")
-flags.DEFINE_string(
-    "ground_truth", None, "Which rows answer which query: .pkl, .mat or .json, with --features."
-)
-command.define_common_flags()
-command.define_flags(Settings, _SWEPT)
-flags.adopt_module_key_flags(command)  # so that --help shows them
+
+def define_flags() -> None:
+    flags.DEFINE_string(
+        "suite",
+        None,
+        "Run the paper's tables: table1, table2, table3 or paper. A --model, --dataset, --pca_dim "
+        "or --ranking beside it takes the place of the suite's own.",
+    )
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Print what would run, what is there, estimated time and disk; run nothing.",
+    )
+    flags.DEFINE_bool(
+        "download", False, "Fetch and convert what is missing first, from its publisher."
+    )
+    flags.DEFINE_string(
+        "query", None, "Search --dataset for this photograph; no ground truth is needed."
+    )
+    flags.DEFINE_list("box", None, "Part of --query that is asked for: x1,y1,x2,y2 in its pixels.")
+    flags.DEFINE_string(
+        "features",
+        None,
+        "Descriptors of your own, [N, D], instead of a model and photographs: .npy, .npz, .pt, "
+        ".mat, .h5 or .csv (FILE#NAME chooses one of several arrays), or a folder of "
+        "--save_descriptors.",
+    )
+    flags.DEFINE_string("query_features", None, "Those of the queries, [Q, D], likewise.")
+    flags.DEFINE_string("ground_truth", None, "Which rows answer which query: .pkl, .mat or .json.")
+    command.define_common_flags()
+    command.define_flags(Settings, _SWEPT)
+    command.define_help(str(__doc__), flag_tables.MAIN)
 
 
 def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
@@ -55,6 +68,9 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     }
     fixed["ranking"] = tuple(fixed["ranking"])
     fixed["scales"] = tuple(_number(text, "scales") for text in fixed["scales"])
+    for name in ("mean", "std"):
+        if fixed[name] is not None:
+            fixed[name] = tuple(_number(text, name) for text in fixed[name])
     said: list[str] = _value(values, "model")
     models = checkpoint_flag.models(fixed["checkpoint"], said, bool(values["model"].present))
     swept = itertools.product(models, *(_value(values, name) or [None] for name in _SWEPT[1:]))
@@ -95,22 +111,25 @@ def _dimension(text: str | None) -> int | str | None:
 
 def _run(values: flags.FlagValues) -> None:
     """The one thing that the flags ask for."""
+    flag_tables.MAIN.check(values)
     every = settings_from_flags(values)
     command.start(values)
     from jaxret.cli import terminal  # late: it imports JAX, and --help must be fast
 
     flag = functools.partial(_value, values)
-    given = [flag(name) for name in ("features", "query_features", "ground_truth")]
-    if any(given):
-        if not all(given):
-            raise UserError("--features, --query_features and --ground_truth go together.")
+    if any(flag(name) for name in ("features", "query_features")):
+        if not flag("features"):
+            raise UserError("--query_features goes with --features: give both.")
+        given = flag("features"), flag("query_features"), flag("ground_truth")
         terminal.evaluate_given(given, every)
     elif flag("query"):
         box = flag("box") and tuple(_number(text, "box") for text in flag("box"))
+        if values["ranking"].present and len(flag("ranking")) > 1:
+            raise UserError(f"--query takes one ranking, not {','.join(flag('ranking'))}.")
         asked = bool(values["bn_recalibration"].present)
+        if flag("download"):
+            terminal.fetch_missing(every)
         terminal.search(every, flag("query"), box, recalibration_asked=asked)
-    elif flag("box"):
-        raise UserError("--box is the part of a --query: give both.")
     else:
         chosen = _chosen(values) if flag("suite") else {}
         work = terminal.Work(tuple(every), flag("suite"), chosen)
@@ -122,4 +141,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.launch(main, define_flags)

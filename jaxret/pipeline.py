@@ -1,16 +1,24 @@
 """One evaluation from photographs to figures: read `evaluate` from top to bottom."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxret import defaults
 from jaxret.data.dataset import Dataset, without
+from jaxret.descriptors import saving
 from jaxret.descriptors.shards import Descriptors
+from jaxret.errors import UserError
+from jaxret.evaluation.measures import evaluate_by
 from jaxret.evaluation.metrics import evaluate as measure
 from jaxret.ranking.diffusion.inductive import DiffusionSettings
+from jaxret.ranking.placement import on_device, rank_on
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
+from jaxret.runtime import parallel
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages.cached_results import DEPTH, SCORED, CachedResults, Outcome, Top
 from jaxret.stages.context import RunContext
@@ -29,6 +37,8 @@ class Evaluation:
       dataset: without the photographs that could not be read.
       top: the first results of every query by ranking.
       skipped: name and reason of the photographs left out.
+      sizes: photographs that the dataset names: queries and database.
+      unread: positions of those that could not be read, of "queries" and "database".
       reused: whether no photograph passed an encoder for it in this run.
     """
 
@@ -39,6 +49,8 @@ class Evaluation:
     top: dict[str, Top] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sizes: tuple[int, int] = (0, 0)
+    unread: dict[str, list[int]] = field(default_factory=dict)
     reused: bool = True
 
 
@@ -52,19 +64,27 @@ def evaluate(settings: Settings, context: RunContext) -> Evaluation:
     found = Evaluation(settings, dataset, [model_row(f.identity, settings) for f in features])
     notes = [note for f in features for note in (origin_note(f.identity), _without_batch_norm(f))]
     found.notes += [note for note in dict.fromkeys(notes) if note]
-    outcomes = CachedResults.of(features, settings, ranking_settings(settings), context)
+    how = ranking_settings(settings, dataset.depth)
+    outcomes = CachedResults.of(features, settings, how, context)
 
-    missing = [ranking for ranking in settings.ranking if outcomes.read(ranking) is None]
-    if missing:
+    asked = rankings_of(settings, dataset)
+    found.notes += _not_ranked(settings, asked, dataset)
+    missing = [ranking for ranking in asked if outcomes.read(ranking) is None]
+    if missing or settings.save_descriptors:
         described = [describe(one, context) for one in features]
         whitened = whiten(described, features, settings, context)
-        with context.clock.timed("ranking"):
+        save_descriptors(settings, whitened, described[0], found)
+        with context.clock.timed("ranking"), placement(settings):
+            if not (parallel.is_first() or on_device()):  # the first one's cores rank for all
+                parallel.wait_for_files(map(outcomes.file, missing))
+                missing = []
             rows = whitened.queries, whitened.database
-            ranked = rank_all(*rows, missing, ranking_settings(settings))
+            ranked = rank_all(*rows, missing, how, scored=outcomes.saved)
             for ranking, one in ranked.items():
-                outcomes.write(ranking, _outcome(ranking, one, whitened, described[0], found))
+                outcome = _outcome(ranking, one, whitened, described[0], found, outcomes.saved)
+                outcomes.write(ranking, outcome)
     found.reused = not any(one in context.described for one in features)
-    return _gathered(outcomes, found)
+    return _gathered(outcomes, found, asked)
 
 
 def describe(features: Features, context: RunContext) -> Described:
@@ -79,10 +99,37 @@ def _without_batch_norm(features: Features) -> str:
     return f"{features.identity.name} has no batch norm before its map: nothing to recalibrate."
 
 
+def placement(settings: Settings) -> AbstractContextManager[None]:
+    """Where the settings want rankings done; on devices by those of all processes together."""
+    return rank_on(settings.rank_on, parallel.global_mesh() if parallel.several() else None)
+
+
 # Ranked lists -> figures
 
 
-def ranking_settings(settings: Settings) -> RankingSettings:
+def rankings_of(settings: Settings, dataset: Dataset) -> list[str]:
+    """The rankings asked for, less diffusion where a ranking of the whole database is too much."""
+    return [one for one in settings.ranking if dataset.depth is None or "DFS" not in one]
+
+
+def _not_ranked(settings: Settings, asked: Sequence[str], dataset: Dataset) -> list[str]:
+    """Sentences on what a dataset's depth leaves out; UserError if nothing is left."""
+    if dataset.depth is None:
+        return []
+    whole = f"{len(dataset.queries)} queries x {len(dataset.database)} photographs"
+    if not asked:
+        raise UserError(
+            f"Diffusion ranks the whole database for every query, too much for {dataset.name} "
+            f"({whole}): ask for --ranking=G,G+AQE,G+DBA,G+DBA+AQE."
+        )
+    left = [one for one in settings.ranking if one not in asked]
+    return [
+        f"{dataset.name}: {whole}; rankings end after {dataset.depth} results, what is beyond "
+        f"counts as not found in mAP" + (f"; not run: {', '.join(left)}." if left else ".")
+    ]
+
+
+def ranking_settings(settings: Settings, depth: int | None = None) -> RankingSettings:
     return RankingSettings(
         aqe_n=settings.aqe_n or defaults.AQE_N,
         aqe_n_with_dba=settings.aqe_n or defaults.AQE_N_WITH_DBA,
@@ -100,24 +147,50 @@ def ranking_settings(settings: Settings) -> RankingSettings:
             alpha=settings.dfs_alpha,
         ),
         block_size=settings.block_size,
+        depth=depth,
     )
 
 
-def _outcome(
-    ranking: str, ranked: Ranked, whitened: Whitened, described: Described, found: Evaluation
-) -> Outcome:
-    """Figures and first results of one ranking, without the photographs that were unreadable."""
-    whole = found.dataset
+def _unread(whole: Dataset, described: Described) -> dict[str, list[int]]:
+    """Positions of the photographs that could not be read, of the queries and of the database."""
     splits = {"queries": whole.queries, "database": whole.database}
-    unread = {
+    return {
         name: np.setdiff1d(np.arange(len(split)), have.indices).tolist()
         for (name, split), have in zip(splits.items(), described, strict=True)
     }
+
+
+def save_descriptors(
+    settings: Settings, whitened: Whitened, described: Described, found: Evaluation
+) -> None:
+    """What is ranked, into the folder that the settings name; without unreadable photographs."""
+    if settings.save_descriptors is None or not parallel.is_first():
+        return
+    unread = _unread(found.dataset, described)
+    dataset = without(found.dataset, unread["database"], unread["queries"])
+    folder = Path(settings.save_descriptors).expanduser()
+    saving.save(folder, whitened.queries, whitened.database, dataset)
+
+
+def _outcome(
+    ranking: str,
+    ranked: Ranked,
+    whitened: Whitened,
+    described: Described,
+    found: Evaluation,
+    saved: int,
+) -> Outcome:
+    """Figures and first results of one ranking, without the photographs that were unreadable."""
+    whole = found.dataset
+    unread = _unread(whole, described)
     dataset = without(whole, unread["database"], unread["queries"])
-    dim = TRUE_DIM if found.settings.pca_dim == TRUE_DIM else whitened.database.shape[1]
+    dim = whitened.database.shape[1] if whitened.learnt else TRUE_DIM
     return Outcome(
-        figures=[figure(ranking, ranked, dataset, one, dim) for one in dataset.protocols],
-        top=top(ranking, ranked, whitened.queries, whitened.database),
+        figures=[
+            figure(ranking, ranked, dataset, one, dim, (whitened.queries, whitened.database))
+            for one in dataset.protocols
+        ],
+        top=top(ranking, ranked, whitened.queries, whitened.database, saved),
         unread=unread,
         skipped=[pair for have in described[::-1] for pair in have.skipped],
         notes=list(whitened.notes),
@@ -125,11 +198,22 @@ def _outcome(
 
 
 def figure(
-    ranking: str, ranked: Ranked, dataset: Dataset, protocol: str, dim: int | str
+    ranking: str,
+    ranked: Ranked,
+    dataset: Dataset,
+    protocol: str,
+    dim: int | str,
+    descriptors: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """One cell of the tables, as plain data; model and dataset are put in by who knows them."""
-    assert dataset.ground_truth is not None  # a dataset without one has no protocols
-    measured = measure(ranked.ids, dataset.ground_truth, protocol)
+    """One cell of the tables, as plain data; model and dataset are put in by who knows them.
+
+    `descriptors` of queries and database give the similarity of results: how sure the first one is,
+    and which of those that global search orders are tied.
+    """
+    truth = dataset.ground_truth
+    assert truth is not None  # a dataset without one has no protocols
+    measured = measure(ranked.ids, truth, protocol)
+    measured |= _own_metrics(dataset, ranking, ranked.ids, protocol, descriptors)
     return {
         "dim": dim,
         "ranking": ranking,
@@ -137,6 +221,27 @@ def figure(
         **{key: _plain(value) for key, value in measured.items()},
         "isolated_queries": ranked.isolated,
     }
+
+
+def _own_metrics(
+    dataset: Dataset,
+    ranking: str,
+    ids: np.ndarray,
+    protocol: str,
+    descriptors: tuple[np.ndarray, np.ndarray] | None,
+) -> dict[str, float]:
+    """What the dataset's makers evaluate it by."""
+    truth = dataset.ground_truth or []
+    if descriptors is None or not dataset.metrics or not ids.shape[1]:
+        return evaluate_by(dataset.metrics, ids, truth, protocol)
+    queries, database = descriptors
+    sure = np.einsum("qd,qd->q", queries, database[ids[:, 0]], dtype=np.float32)
+
+    def similarities(query: int) -> np.ndarray:
+        return database[ids[query]] @ queries[query]
+
+    ties = similarities if ranking == "G" else None
+    return evaluate_by(dataset.metrics, ids, truth, protocol, sure, ties)
 
 
 def _plain(value: Any) -> Any:
@@ -147,26 +252,31 @@ def _plain(value: Any) -> Any:
     return None if number != number else number
 
 
-def top(ranking: str, ranked: Ranked, queries: np.ndarray, database: np.ndarray) -> Top:
+def top(
+    ranking: str, ranked: Ranked, queries: np.ndarray, database: np.ndarray, saved: int = 0
+) -> Top:
     """The first results; global search alone orders by the similarity of the descriptors."""
-    ids = ranked.ids[:, :DEPTH]
+    ids = ranked.ids[:, : max(DEPTH, saved)]
     if ranking != "G":
-        return Top(ids)
+        return Top(ids, scores=ranked.scores)
     nearest = database[ids[:, :SCORED]]  # (Q, SCORED, D)
-    return Top(ids, np.einsum("qd,qkd->qk", queries, nearest, dtype=np.float32))
+    similarities = np.einsum("qd,qkd->qk", queries, nearest, dtype=np.float32)
+    return Top(ids, similarities, ranked.scores)
 
 
-def _gathered(outcomes: CachedResults, found: Evaluation) -> Evaluation:
+def _gathered(outcomes: CachedResults, found: Evaluation, rankings: Sequence[str]) -> Evaluation:
     """The evaluation with what all of its rankings found, as the workdir has it."""
     whole, settings = found.dataset, found.settings
+    found.sizes = len(whole.queries), len(whole.database)
     names = {"model": settings.label, "dataset": whole.name}
-    for ranking in settings.ranking:
+    for ranking in rankings:
         outcome = outcomes.read(ranking)
         assert outcome is not None
         found.figures += [{**names, **one} for one in outcome.figures]
         found.top[ranking] = outcome.top
         found.skipped = outcome.skipped
         found.notes += [note for note in outcome.notes if note not in found.notes]
+        found.unread = outcome.unread
         found.dataset = without(whole, outcome.unread["database"], outcome.unread["queries"])
     found.notes += [f"Left out: {reason}" for _, reason in found.skipped]
     return found

@@ -13,7 +13,13 @@ from jaxret.options import Options, option
 
 LEAST_IMAGE_SIZE = 32
 RANDOM = " (random)"  # what tables add to the name of a model with random weights
+ALL = "all"  # of --save_ranks: whole rankings
+LEARNT, STORED = "learnt", "checkpoint"  # of --whitening; anything else is a file
 TRUE_DIM = "true"  # Table 3's "True dim": L2-normalised R-MAC, no PCA
+
+
+def _is_count(text: str | None) -> bool:
+    return str(text).isdecimal() and int(str(text)) > 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,17 @@ class Settings(Options):
     distractors: str | None = option(
         None, "Add a million distractors to roxford5k or rparis6k.", ("revisitop1m",)
     )
+    subset: str | None = option(
+        None,
+        "Part of a database in many archives (gldv2): the photographs of some, 0-9,12, or all "
+        "that answer a query and N others, positives+N.",
+    )
+    labels: str | None = option(
+        None,
+        "A folder of photographs without gnd.json: one folder an instance, each photograph asks "
+        "for the others of its folder.",
+        ("folders",),
+    )
 
     weights: str = option(
         "converted",
@@ -50,7 +67,25 @@ class Settings(Options):
     arch: str = option(
         "resnet50",
         "Architecture of the files in --checkpoint.",
-        ("resnet18", "resnet34", "resnet50", "resnet101"),
+        ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    )
+    checkpoint_key: str | None = option(
+        None,
+        "Which network of a file in --checkpoint that holds several: the wrapper or prefix that "
+        "the summary names, such as state_dict_ema or teacher; NAME=KEY,... where there are "
+        "several files.",
+    )
+    mean: tuple[float, ...] | None = option(
+        None,
+        "Of the pixels in [0, 1], subtracted before --checkpoint. Unset: as the file or a "
+        "config.json beside it states, else ImageNet's.",
+    )
+    std: tuple[float, ...] | None = option(None, "Divides what is left; likewise.")
+    stem_pool: str | None = option(
+        None,
+        "Padding of the max-pool in --checkpoint: PyTorch's, or TensorFlow's SAME. Unset: as the "
+        "form of the file was made with.",
+        ("torch", "same"),
     )
     width: int | None = option(None, "Width multiplier of --arch (unset: as its first layer says).")
     dtype: str = option(
@@ -76,15 +111,18 @@ class Settings(Options):
         "Unset: file, and float32 for models of the hub, whose files hold none.",
         CONVENTIONS["rope_periods"],
     )
-    seed: int = option(0, "Seed of --weights=random.")
+    seed: int = option(0, "Seed of the random weights.")
 
     image_size: int | None = option(
         None,
         "Pixels a side, aspect ratio not kept. Unset: the dataset's own, else "
         f"{defaults.IMAGE_SIZE}.",
     )
-    query_crop: str = option(
-        "bbox", "Cut a query to its box before the resize, or take it whole.", ("bbox", "none")
+    query_crop: str | None = option(
+        None,
+        "Cut a query to its box before the resize, or take it whole. Unset: bbox, and none on "
+        "benchmarks whose makers search with whole photographs (ILIAS).",
+        ("bbox", "none"),
     )
     resize: str = option(
         "square",
@@ -124,9 +162,13 @@ class Settings(Options):
         "where the database holds fewer than four photographs a dimension.",
     )
     whitening: str = option(
-        "learnt",
-        "PCA learnt on database descriptors, or the one stored with the weights (GeM(AP)).",
-        ("learnt", "checkpoint"),
+        LEARNT,
+        "'learnt' on database descriptors, 'checkpoint' for the PCA stored with the weights "
+        "(GeM(AP)), or a FILE: cirtorch's {m, P} (.pkl, .mat), VISSL's PCA, or our own .npz.",
+    )
+    whitening_floor: float = option(
+        0.0,
+        "Learnt variances below this part of the largest are raised to it; VISSL's is 1e-5.",
     )
     whiten_on: str | None = option(
         None, "Learn the PCA on this dataset's database instead of the evaluated one's."
@@ -160,6 +202,13 @@ class Settings(Options):
         ("global", "none"),
     )
 
+    rank_on: str = option(
+        "auto",
+        "Rank on the devices of JAX or on the cores of the host; auto: devices where they are "
+        "accelerators.",
+        ("auto", "host", "device"),
+    )
+
     data_dir: str | None = option(
         None, "Where benchmarks lie (default: the user's cache).", (), True
     )
@@ -171,6 +220,21 @@ class Settings(Options):
     )
     workdir: str | None = option(
         None, "Descriptors, reusable by the next run, and the report.", (), True
+    )
+    save_ranks: str | None = option(
+        None,
+        "Ranked lists as data: the first results of every query, this many, as "
+        "rankings/MODEL-DATASET-RANKING.csv in --workdir, or 'all': whole rankings as .npy of ids. "
+        "Unset: 10 in a search, none elsewhere.",
+        (),
+        True,
+    )
+    save_descriptors: str | None = option(
+        None,
+        "A folder for the descriptors as they are ranked: queries.npy, database.npy and names.txt, "
+        "which --features reads back.",
+        (),
+        True,
     )
     batch_size: int = option(8, "Photographs a forward pass.", (), True)
     workers: int | None = option(
@@ -197,9 +261,19 @@ class Settings(Options):
             )
         if not self.scales or not all(scale > 0 for scale in self.scales):
             raise UserError(f"--scales={self.scales} must be numbers above 0, such as 1,0.71,0.5.")
+        if not 0 <= self.whitening_floor < 1:
+            raise UserError(f"--whitening_floor={self.whitening_floor} must be from 0 to below 1.")
         self._check_checkpoint()
+        if self.save_ranks not in (None, ALL) and not _is_count(self.save_ranks):
+            raise UserError(f"--save_ranks={self.save_ranks} must be a number above 0 or '{ALL}'.")
         if isinstance(self.pca_dim, str) and self.pca_dim != TRUE_DIM:
             raise UserError(f"--pca_dim={self.pca_dim} must be a whole number or '{TRUE_DIM}'.")
+
+        if self.whitening_file and self.pca_dim == TRUE_DIM:
+            raise UserError(
+                f"--pca_dim={TRUE_DIM} is no whitening, and --whitening={self.whitening} is one: "
+                "leave out one of the two."
+            )
 
     def _check_checkpoint(self) -> None:
         if not self.checkpoint:
@@ -222,6 +296,24 @@ class Settings(Options):
         if not self.checkpoint:
             return {}
         return checkpoint_flag.named(self.checkpoint) or {self.model: self.checkpoint}
+
+    def saved_ranks(self, database: int) -> int:
+        """How many results of a query `save_ranks` asks for, of so many photographs."""
+        if self.save_ranks is None:
+            return 0
+        return database if self.save_ranks == ALL else min(int(self.save_ranks), database)
+
+    def checkpoint_key_of(self, name: str) -> str | None:
+        """What `checkpoint_key` says of the encoder called `name`."""
+        if self.checkpoint_key is None:
+            return None
+        several = checkpoint_flag.named(self.checkpoint_key)
+        return self.checkpoint_key if several is None else several.get(name)
+
+    @property
+    def whitening_file(self) -> str | None:
+        """Where a whitening that was learnt elsewhere lies, if it is to be applied."""
+        return None if self.whitening in (LEARNT, STORED) else self.whitening
 
     @property
     def conventions(self) -> dict[str, str]:
@@ -247,4 +339,6 @@ class Settings(Options):
             "manual_dir": self.manual_dir,
             "allow_missing": self.allow_missing,
             "distractors": self.distractors,
+            "subset": self.subset,
+            "labels": self.labels,
         }

@@ -7,17 +7,24 @@
 A run that was stopped goes on when the same command is given again.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told()  # first: what is imported below takes a while
+
 import sys
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
-from jaxret.cli import command
+from jaxret.cli import command, flag_tables
 from jaxret.training.settings import TrainSettings
 
-command.define_common_flags()
-command.define_flags(TrainSettings)
-flags.adopt_module_key_flags(command)  # so that --help shows them
+
+def define_flags() -> None:
+    command.define_common_flags()
+    command.define_flags(TrainSettings)
+    command.define_help(str(__doc__), flag_tables.TRAIN)
 
 
 def settings_from_flags(values: flags.FlagValues) -> TrainSettings:
@@ -30,6 +37,7 @@ def _tell(line: str) -> None:
 
 
 def _learn(values: flags.FlagValues) -> None:
+    flag_tables.TRAIN.check(values)
     settings = settings_from_flags(values)
     command.start(values, agree_on_sigterm=True)  # to save the state of one step
     from jaxret.runtime import parallel  # late: they import JAX, and --help must be fast
@@ -54,4 +62,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.launch(main, define_flags)

@@ -12,6 +12,8 @@ MACHINE = {
     "manual_dir",
     "weights_dir",
     "workdir",
+    "save_ranks",
+    "save_descriptors",
     "batch_size",
     "workers",
     "block_size",
@@ -22,6 +24,8 @@ def other_value(option, kind):
     """A valid value that is not the default."""
     if option.name in ("pca_dim", "image_size"):
         return 64
+    if option.name == "save_ranks":
+        return "all"
     if option.name == "scales":
         return (1.0, 0.5)
     if option.name == "ranking":
@@ -57,6 +61,8 @@ def test_members_of_an_ensemble():
         ({"image_size": 1}, "--image_size=1 is too small"),
         ({"scales": (1.0, 0.0)}, r"--scales=\(1\.0, 0\.0\) must be numbers above 0"),
         ({"batch_size": -4}, "--batch_size=-4 must be 1 or more"),
+        ({"save_ranks": "0"}, "--save_ranks=0 must be a number above 0 or 'all'"),
+        ({"save_ranks": "ten"}, "--save_ranks=ten must be"),
         ({"pca_dim": "all"}, "--pca_dim=all must be a whole number or 'true'"),
     ],
 )

@@ -6,6 +6,11 @@ Every benchmark runs all contenders in turn, round by round, so that a busy mach
 them alike, and reports ratios with their spread.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told(preemption.AFRESH)  # first: what is imported below takes a while
+
 import importlib
 import pkgutil
 import sys
@@ -29,4 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    finally:
+        preemption.leave()

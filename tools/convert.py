@@ -6,39 +6,81 @@ Prints what was used and what was dropped. A file that is refused leaves nothing
 the sentence says which key, class or file was wrong, and the exit status is 1.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told(preemption.AFRESH)  # first: what is imported below takes a while
+
 import sys
+from typing import Any
 
 from absl import app, flags, logging
 
+from jaxret.cli import command
 from jaxret.errors import UserError
 
-_MODEL = flags.DEFINE_string("model", None, "Name of the model, as `jaxret.main --model` has it.")
-_SOURCE = flags.DEFINE_string(
-    "source", None, "Checkpoint file, or the prefix of a TensorFlow checkpoint (model.ckpt-225206)."
-)
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder to write, default weights/<model>; weights there are replaced."
-)
+
+def define_flags() -> None:
+    flags.DEFINE_string("model", None, "Name of the model, as `jaxret.main --model` has it.")
+    flags.DEFINE_string(
+        "source",
+        None,
+        "Checkpoint file, or the prefix of a TensorFlow checkpoint (model.ckpt-225206).",
+    )
+    flags.DEFINE_string(
+        "checkpoint_key",
+        None,
+        "Which network of a file that holds several, as the summary names them.",
+    )
+    flags.DEFINE_list(
+        "mean", None, "Of the pixels in [0, 1], instead of what the file states or the model's own."
+    )
+    flags.DEFINE_list("std", None, "Divides what is left; likewise.")
+    flags.DEFINE_enum(
+        "stem_pool",
+        None,
+        ["torch", "same"],
+        "Padding of a ResNet's max-pool; unset: SimCLR's TensorFlow files pad as TensorFlow's "
+        "SAME, all others as the model says.",
+    )
+    flags.DEFINE_string(
+        "output", None, "Folder to write, default weights/<model>; weights there are replaced."
+    )
+    flags.mark_flags_as_required(["model", "source"])
 
 
 def main(argv: list[str]) -> int:
+    values = flags.FLAGS
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.ERROR)  # JAX tells at INFO which backends it did not find
     try:
-        model, source = str(_MODEL.value), str(_SOURCE.value)
-        print(convert(model, source, _OUTPUT.value or f"weights/{model}"))
+        model, source = str(values.model), str(values.source)
+        options = {
+            "key": values.checkpoint_key,
+            "stem_pool": values.stem_pool,
+            "mean": _numbers("mean", values.mean),
+            "std": _numbers("std", values.std),
+        }
+        print(convert(model, source, values.output or f"weights/{model}", **options))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def convert(model: str, source: str, output: str) -> str:
+def _numbers(flag: str, given: list[str] | None) -> list[float] | None:
+    try:
+        return None if given is None else [float(text) for text in given]
+    except ValueError:
+        raise UserError(f"--{flag}={','.join(given or [])} must be three numbers.") from None
+
+
+def convert(model: str, source: str, output: str, **options: Any) -> str:
     """Converts one checkpoint; what to tell the user about it."""
     from jaxret.convert import convert_file  # late: --help needs no JAX
 
-    done = convert_file(model, source, output)
+    done = convert_file(model, source, output, **options)
     made = done.provenance
     lines = [
         done.report.summary(),
@@ -50,5 +92,4 @@ def convert(model: str, source: str, output: str) -> str:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["model", "source"])
-    app.run(main)
+    command.launch(main, define_flags)

@@ -6,13 +6,19 @@ Every row is one evaluation (mAP in percent, medium, of G, G+AQE, G+DBA and G+DF
 study's defaults. Features that do not depend on the decision are reused between rows.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told()  # first: what is imported below takes a while
+
 import sys
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 import jaxret
+from jaxret.cli import command
 from jaxret.errors import UserError
 
 DECISIONS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -42,11 +48,13 @@ DECISIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 RANKINGS = ("G", "G+AQE", "G+DBA", "G+DFS")
 PROTOCOL = "medium"
 
-flags.DEFINE_list("dataset", ["demo"], "Datasets or folders, one table each.")
-flags.DEFINE_string("model", jaxret.Settings.model, "Encoder.")
-flags.DEFINE_integer("image_size", None, "Pixels a side; unset: the dataset's own.")
-flags.DEFINE_string("workdir", None, "Where features are kept.")
-flags.DEFINE_string("output", None, "Markdown file; unset: the terminal.")
+
+def define_flags() -> None:
+    flags.DEFINE_list("dataset", ["demo"], "Datasets or folders, one table each.")
+    flags.DEFINE_string("model", jaxret.Settings.model, "Encoder.")
+    flags.DEFINE_integer("image_size", None, "Pixels a side; unset: the dataset's own.")
+    flags.DEFINE_string("workdir", None, "Where features are kept.")
+    flags.DEFINE_string("output", None, "Markdown file; unset: the terminal.")
 
 
 def table(dataset: str, common: dict[str, Any]) -> list[str]:
@@ -74,10 +82,10 @@ def main(argv: list[str]) -> None:
         sys.exit(f"decisions: {error}")
     text = "\n\n".join(parts) + "\n"
     if values.output:
-        Path(values.output).write_text(text)
+        Path(values.output).write_text(text, "utf-8")
     else:
         print(text)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.launch(main, define_flags)

@@ -8,27 +8,38 @@ Interrupted, it goes on where it stopped when the same command is run again. Fil
 against the published size and checksum before they are given their names.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told()  # first: what is imported below takes a while
+
 import sys
 
 from absl import app, flags
 
-from jaxret.cli import downloads
+from jaxret.cli import command, downloads
 from jaxret.errors import UserError
 
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder for the files. If not given: where jaxret looks for them."
-)
-_RETRIES = flags.DEFINE_integer(
-    "retries", 6, "Tries in a row without a new byte, after which it gives up.", lower_bound=1
-)
-_SOURCE = flags.DEFINE_integer(
-    "source", 1, "Which of a model's sources, as --list counts them.", lower_bound=1
-)
-_LIST = flags.DEFINE_bool("list", False, "Names everything that can be fetched, and exits.")
+
+def define_flags() -> None:
+    flags.DEFINE_string(
+        "output", None, "Folder for the files. If not given: where jaxret looks for them."
+    )
+    flags.DEFINE_integer(
+        "retries", 6, "Tries in a row without a new byte, after which it gives up.", lower_bound=1
+    )
+    flags.DEFINE_integer(
+        "source", 1, "Which of a model's sources, as --list counts them.", lower_bound=1
+    )
+    flags.DEFINE_string(
+        "subset", None, "Of a database in many archives (gldv2) these alone, such as 0-9,12."
+    )
+    flags.DEFINE_bool("list", False, "Names everything that can be fetched, and exits.")
 
 
 def main(argv: list[str]) -> int:
-    if _LIST.value:
+    values = flags.FLAGS
+    if values.list:
         print(downloads.listing())
         return 0
     if len(argv) < 2:
@@ -42,21 +53,20 @@ def main(argv: list[str]) -> int:
 
 
 def _fetched(name: str) -> bool:
+    values = flags.FLAGS
     from jaxret import models
 
     try:
         if name in models.names():
-            downloads.obtain_model(name, _OUTPUT.value, _SOURCE.value, _RETRIES.value)
+            downloads.obtain_model(name, values.output, values.source, values.retries)
         else:
-            downloads.obtain_dataset(name, _OUTPUT.value, _RETRIES.value)
+            retries, subset = values.retries, values.subset
+            downloads.obtain_dataset(name, values.output, retries, subset=subset)
     except UserError as error:
         print(f"error: {name}: {error}", file=sys.stderr)
         return False
-    except KeyboardInterrupt:
-        print(f"{name}: stopped. The same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
     return True
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.launch(main, define_flags)

@@ -11,32 +11,42 @@ Classifiers, projection heads and queues were dropped by the conversion and are 
 num_batches_tracked is 0. What is refused leaves nothing at the output path, with exit status 1.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told(preemption.AFRESH)  # first: what is imported below takes a while
+
 import sys
 from pathlib import Path
 
 from absl import app, flags, logging
 
+from jaxret.cli import command
 from jaxret.errors import UserError
 
-_MODEL = flags.DEFINE_string("model", None, "A model of the registry, with its converted weights.")
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Instead: a folder of converted weights, or the workdir of a training."
-)
-_WEIGHTS_DIR = flags.DEFINE_string(
-    "weights_dir", None, "Where those of --model lie (default: ./weights, the user's cache)."
-)
-_OUTPUT = flags.DEFINE_string("output", None, "File to write, .pth or .safetensors.")
+
+def define_flags() -> None:
+    flags.DEFINE_string("model", None, "A model of the registry, with its converted weights.")
+    flags.DEFINE_string(
+        "checkpoint", None, "Instead: a folder of converted weights, or the workdir of a training."
+    )
+    flags.DEFINE_string(
+        "weights_dir", None, "Where those of --model lie (default: ./weights, the user's cache)."
+    )
+    flags.DEFINE_string("output", None, "File to write, .pth or .safetensors.")
+    flags.mark_flags_as_required(["output"])
 
 
 def main(argv: list[str]) -> int:
+    values = flags.FLAGS
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.ERROR)  # JAX tells at INFO which backends it did not find
     try:
-        if bool(_MODEL.value) == bool(_CHECKPOINT.value):
+        if bool(values.model) == bool(values.checkpoint):
             raise UserError("Give either --model=NAME or --checkpoint=FOLDER.")
-        output = Path(str(_OUTPUT.value))
-        print(export(_MODEL.value, _CHECKPOINT.value, _WEIGHTS_DIR.value, output))
+        output = Path(str(values.output))
+        print(export(values.model, values.checkpoint, values.weights_dir, output))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -64,5 +74,4 @@ def export(model: str | None, checkpoint: str | None, weights_dir: str | None, o
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["output"])
-    app.run(main)
+    command.launch(main, define_flags)

@@ -9,6 +9,11 @@ word; folders whose name begins with `_` hold photographs that nobody asks for. 
 to the file afterwards: "bbx": [x1, y1, x2, y2] beside a query's lists.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told(preemption.AFRESH)  # first: what is imported below takes a while
+
 import json
 import os
 import sys
@@ -16,20 +21,31 @@ from pathlib import Path
 
 from absl import app, flags
 
+from jaxret.cli import command
 from jaxret.errors import UserError
 
-_FOLDER = flags.DEFINE_string("folder", None, "Folder that holds one folder an instance.")
-_QUERIES = flags.DEFINE_integer(
-    "queries_per_instance", 1, "Queries of an instance without a folder `query`.", lower_bound=1
-)
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a gnd.json that lies there already.")
+
+def define_flags() -> None:
+    flags.DEFINE_string("folder", None, "Folder that holds one folder an instance.")
+    flags.DEFINE_integer(
+        "queries_per_instance", 1, "Queries of an instance without a folder `query`.", lower_bound=1
+    )
+    flags.DEFINE_bool("overwrite", False, "Replace a gnd.json that lies there already.")
+    flags.mark_flags_as_required(["folder"])
 
 
 def main(argv: list[str]) -> int:
+    values = flags.FLAGS
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
     try:
-        print(make(Path(str(_FOLDER.value)).expanduser(), _QUERIES.value, _OVERWRITE.value))
+        print(
+            make(
+                Path(str(values.folder)).expanduser(),
+                values.queries_per_instance,
+                values.overwrite,
+            )
+        )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -42,8 +58,8 @@ def make(folder: Path, queries_per_instance: int = 1, overwrite: bool = False) -
     Raises:
       UserError: no folder, nothing to find in it, or a gnd.json that is not to be replaced.
     """
-    from jaxret.data.folder import GROUND_TRUTH_FILE
     from jaxret.data.ground_truth.folders import ground_truth_of_folders
+    from jaxret.data.photographs import GROUND_TRUTH_FILE
     from jaxret.runtime.artifacts import write_text  # late: --help needs no NumPy
 
     path = folder / GROUND_TRUTH_FILE
@@ -62,5 +78,4 @@ def make(folder: Path, queries_per_instance: int = 1, overwrite: bool = False) -
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["folder"])
-    app.run(main)
+    command.launch(main, define_flags)

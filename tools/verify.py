@@ -10,44 +10,54 @@ the converter to weights on disk, these loaded, and both networks run. The exit 
 map differs by more than 1e-5 of its largest value, or if the converter refuses the file.
 """
 
+from jaxret.runtime import preemption
+
+if __name__ == "__main__":
+    preemption.end_when_told(preemption.AFRESH)  # first: what is imported below takes a while
+
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import app, flags, logging
 
+from jaxret.cli import command
 from jaxret.errors import UserError
 
 if TYPE_CHECKING:
     from jaxret.models import ModelSpec
 
-_MODEL = flags.DEFINE_string("model", None, "Name of the model, several with commas, or 'all'.")
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "The authors' file. If not given: random weights in their form."
-)
-_SIZE = flags.DEFINE_string(
-    "image_size",
-    None,
-    "Pixels a side, or HEIGHTxWIDTH. If not given: the model's own, 724 up to 100 million"
-    " parameters, 224 beyond.",
-)
-_PHOTOGRAPHS = flags.DEFINE_integer("photographs", 2, "How many.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the random weights.", lower_bound=0)
-_FLOAT64 = flags.DEFINE_bool(
-    "float64", False, "Also measures how far each framework is from float64 arithmetic."
-)
-_JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
+
+def define_flags() -> None:
+    flags.DEFINE_string("model", None, "Name of the model, several with commas, or 'all'.")
+    flags.DEFINE_string(
+        "checkpoint", None, "The authors' file. If not given: random weights in their form."
+    )
+    flags.DEFINE_string(
+        "image_size",
+        None,
+        "Pixels a side, or HEIGHTxWIDTH. If not given: the model's own, 724 up to 100 million"
+        " parameters, 224 beyond.",
+    )
+    flags.DEFINE_integer("photographs", 2, "How many.", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "Of the random weights.", lower_bound=0)
+    flags.DEFINE_bool(
+        "float64", False, "Also measures how far each framework is from float64 arithmetic."
+    )
+    flags.DEFINE_string("json", None, "File to write the figures to.")
+
 
 _LARGE = 100_000_000  # parameters, beyond which 724 pixels take minutes and gigabytes on a CPU
 
 
 def main(argv: list[str]) -> int:
+    values = flags.FLAGS
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.ERROR)  # JAX tells at INFO which backends it did not find
     try:
-        specs = _specs(_MODEL.value or "", _CHECKPOINT.value)
-        sizes = [_size(_SIZE.value, spec) for spec in specs]
+        specs = _specs(values.model or "", values.checkpoint)
+        sizes = [_size(values.image_size, spec) for spec in specs]
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -55,6 +65,7 @@ def main(argv: list[str]) -> int:
 
 
 def _verify_all(specs: "list[ModelSpec]", sizes: list[tuple[int, int]]) -> int:
+    values = flags.FLAGS
     from verification import describe, summarize, to_json, verify
 
     from jaxret.runtime.artifacts import write_json
@@ -63,7 +74,12 @@ def _verify_all(specs: "list[ModelSpec]", sizes: list[tuple[int, int]]) -> int:
     for spec, size in zip(specs, sizes, strict=True):
         try:
             verdict = verify(
-                spec, _CHECKPOINT.value, size, _PHOTOGRAPHS.value, _SEED.value, _FLOAT64.value
+                spec,
+                values.checkpoint,
+                size,
+                values.photographs,
+                values.seed,
+                values.float64,
             )
         except UserError as error:
             print(f"error: {spec.name}: {error}", file=sys.stderr)
@@ -73,8 +89,8 @@ def _verify_all(specs: "list[ModelSpec]", sizes: list[tuple[int, int]]) -> int:
         print(describe(verdict, colour=sys.stdout.isatty()) + "\n", flush=True)
     if len(specs) > 1:
         print(summarize(verdicts, refused))
-    if _JSON.value:
-        write_json(Path(_JSON.value), to_json(verdicts, refused))
+    if values.json:
+        write_json(Path(values.json), to_json(verdicts, refused))
     return 0 if to_json(verdicts, refused)["passed"] else 1
 
 
@@ -101,4 +117,4 @@ def _size(value: str | None, spec: "ModelSpec") -> tuple[int, int]:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("model")
-    app.run(main)
+    command.launch(main, define_flags)

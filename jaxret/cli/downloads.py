@@ -52,7 +52,7 @@ def listing() -> str:
         known = [file.about for file in files if file.about is not None]
         more = "" if len(known) == len(files) else "more than "
         told = f", {more}{fetch.human_size(sum(known))}" if known else ""
-        lines.append(f"  {name:12}{_count(len(files), 'file')}{told}")
+        lines.append(f"  {name:15}{_count(len(files), 'file')}{told}  [{sources.licence(name)}]")
     return "\n".join(lines)
 
 
@@ -117,23 +117,28 @@ def _checked(got: "Delivery") -> str:
 
 
 def obtain_dataset(
-    name: str, output: str | Path | None = None, retries: int = 6, say: Say = print
+    name: str,
+    output: str | Path | None = None,
+    retries: int = 6,
+    say: Say = print,
+    subset: str | None = None,
 ) -> list[Path]:
     """Fetches a benchmark's files; says beforehand how much will come and what disk it takes."""
     from jaxret import fetch
     from jaxret.data.benchmarks import sources
 
-    coming = sources.announce(name, output)
+    coming = sources.announce(name, output, subset)
     told = f"about {fetch.human_size(coming.bytes)}" if coming.bytes else "an unknown amount"
     more = f" and {_count(coming.unknown, 'file')} of unknown size" if coming.unknown else ""
     if coming.wanted:
         say(f"{name}: {_count(len(coming.wanted), 'file')} to fetch, {told}{more}")
         say(f"  into {coming.folder}")
         say("  preparing the dataset takes about as much disk again\n  " + coming.terms)
-    files = sources.fetch_dataset(name, output, retries)
+    files = sources.fetch_dataset(name, output, retries, subset)
     say(f"{name}: {_count(len(files), 'file')} in {coming.folder}")
     place = f" --manual_dir={output}" if output else ""
     run = "roxford5k --distractors=revisitop1m" if name == "revisitop1m" else name
+    run += f" --subset={subset}" if subset else ""
     say(f"To evaluate: python -m jaxret.main --dataset={run}{place}")
     return files
 

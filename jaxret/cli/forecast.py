@@ -17,7 +17,7 @@ from jaxret import defaults, fetch, models
 from jaxret.data.benchmarks import registry
 from jaxret.models.encoder import forward, template
 from jaxret.models.spec import ModelSpec
-from jaxret.pipeline import ranking_settings
+from jaxret.pipeline import ranking_settings, rankings_of
 from jaxret.report.page.summary import duration
 from jaxret.runs.plan import Plan, features_of
 from jaxret.settings import Settings
@@ -131,14 +131,16 @@ def _features(features: Features, costs: _Costs, context: RunContext) -> Stage:
 def _ranking(settings: Settings, context: RunContext) -> Stage:
     features = features_of(settings, context)
     own = [one for one in features if one.dataset is context.dataset(settings.dataset, settings)]
-    outcomes = CachedResults.of(own, settings, ranking_settings(settings), context)
-    missing = [ranking for ranking in settings.ranking if outcomes.read(ranking) is None]
+    dataset = own[0].dataset
+    how = ranking_settings(settings, dataset.depth)
+    outcomes, asked = CachedResults.of(own, settings, how, context), rankings_of(settings, dataset)
+    missing = [ranking for ranking in asked if outcomes.read(ranking) is None]
     nodes = len(own[0].dataset.database) + len(own[0].dataset.queries)
     diffusions = sum("DFS" in ranking for ranking in missing)
     dim = "" if settings.pca_dim is None else f", dimension {settings.pca_dim}"
     return Stage(
         name=f"rankings of {settings.label} on {own[0].dataset.name}{dim}",
-        state="there" if not missing else f"{len(missing)} of {len(settings.ranking)} to do",
+        state="there" if not missing else f"{len(missing)} of {len(asked)} to do",
         seconds=nodes * SECONDS_A_NODE * (diffusions + 0.1) if missing else 0.0,
     )
 

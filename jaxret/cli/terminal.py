@@ -12,7 +12,7 @@ from jaxret.cli import forecast
 from jaxret.data.benchmarks import sources
 from jaxret.data.dataset import Box
 from jaxret.errors import UserError
-from jaxret.models.weights.locations import cache_dir, find
+from jaxret.models.weights.locations import find
 from jaxret.report.results import Results
 from jaxret.report.tables import plain
 from jaxret.report.tables.plain import one_line
@@ -21,6 +21,7 @@ from jaxret.runs import plan as planning
 from jaxret.runs import run as runs
 from jaxret.runs import search as searching
 from jaxret.runtime.artifacts import Store
+from jaxret.runtime.user_cache import cache_dir
 from jaxret.settings import Settings
 from jaxret.stages.context import RunContext, workdir_of
 from jaxret.stages.encoders import check_names
@@ -142,17 +143,19 @@ def search(
     if jax.process_index():
         return
     print(found.results.title)
-    for place, (name, likeness) in enumerate(zip(found.names, found.similarities, strict=True), 1):
+    shown = zip(found.names[: searching.TOP], found.similarities, strict=False)
+    for place, (name, likeness) in enumerate(shown, 1):
         print(f"{place:4d}  {likeness:6.3f}  {one_line(name)}")
     for note in found.results.notes:
         print(f"- {note}")
     print(f"Report: {workdir_of(settings) / 'report.html'}")
 
 
-def evaluate_given(given: Sequence[str], every: Sequence[Settings]) -> None:
+def evaluate_given(given: Sequence[str | None], every: Sequence[Settings]) -> None:
     """Ranks and evaluates descriptors that were made elsewhere."""
     [settings] = _only(every, "--features")
     features, queries, truth = given
+    assert features is not None
     results = given_features.run_given(features, queries, truth, settings)
     if jax.process_index() == 0:
         _show(results, workdir_of(settings))

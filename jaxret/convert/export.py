@@ -99,7 +99,10 @@ def _name_of(layout: Layout, path: str, axes: int) -> str:
     """Their name of our path; the rule of the port must lead back from it."""
     assert layout.name_of is not None
     name = layout.written + layout.name_of(path)
-    if layout.reason_to_drop(name) or layout.locate(name, layout.written, axes) != path:
+    if (
+        layout.reason_to_drop(name, layout.written)
+        or layout.locate(name, layout.written, axes) != path
+    ):
         raise UserError(f"The layout {layout.name} has no name for {path}.")
     return name
 

@@ -9,7 +9,8 @@ Shape = tuple[int, ...]
 
 @dataclass
 class ConversionReport:
-    """The account of one conversion; it is sound when the last four are empty.
+    """The account of one conversion; it is sound when four of its lists are empty:
+    missing, unexpected, misshapen and invalid.
 
     Attributes:
         model: Name of the row.
@@ -20,10 +21,14 @@ class ConversionReport:
         unexpected: Names in the checkpoint that the layout does not know.
         misshapen: (name in the checkpoint, its shape, the shape wanted), both as found there.
         invalid: (name in the checkpoint, what is wrong with its values).
+        key: Which of the file's networks it is, as `--checkpoint_key` calls it.
+        notes: What was assumed or chosen, for people.
     """
 
     model: str
     layout: str
+    key: str = ""
+    notes: list[str] = field(default_factory=list)
     used: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -52,7 +57,7 @@ class ConversionReport:
         for name, reason in self.dropped.items():
             reasons.setdefault(reason, []).append(name)
         lines += [f"  {_listing(reason, names)}" for reason, names in reasons.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
 def _listing(what: str, names: list[str], most: int = 5) -> str:

@@ -14,6 +14,8 @@ _PREFERRED = "Landmarks_clean"  # what the authors' own evaluation takes by defa
 def stored_pca(extras: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
     """{"mean" [C], "components" [D, C], "explained_variance" [D]} from a file's entry "pca".
 
+    One that was fitted with whiten=False only rotates, and has "whiten": False beside them.
+
     The entry may be the PCA itself or a mapping of names to several; of these the authors'
     default is taken, or else the first.
 
@@ -33,4 +35,6 @@ def stored_pca(extras: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
     if pca["mean"].shape != (channels,) or pca["explained_variance"].shape != (dimension,):
         shapes = ", ".join(f"{name} {array.shape}" for name, array in pca.items())
         raise UserError(f"The arrays of the PCA beside the weights do not fit together: {shapes}.")
+    if not bool(found.get("whiten", True)):
+        pca["whiten"] = np.array(False)
     return pca

@@ -44,6 +44,8 @@ def load(
     manual_dir: str | Path | None = None,
     allow_missing: bool = False,
     distractors: str | None = None,
+    subset: str | None = None,
+    labels: str | None = None,
     require_ground_truth: bool = True,
 ) -> Dataset:
     """A dataset by its name, or a folder of photographs.
@@ -54,7 +56,11 @@ def load(
         manual_dir: where the official files of a benchmark lie; see `benchmarks.loading.load`.
         allow_missing: evaluate a benchmark on those of its photographs that are there.
         distractors: "revisitop1m", for roxford5k and rparis6k.
-        require_ground_truth: refuse a folder without gnd.json.
+        subset: part of a benchmark whose database is published in many archives, such as "0-9" or
+            "positives+50000" of gldv2; see `benchmarks.parts.Subset`.
+        labels: "folders" takes the folders of a folder's photographs for instances, each of whose
+            photographs asks for the others.
+        require_ground_truth: refuse a folder without gnd.json and without `labels`.
 
     Raises:
         UserError: neither a name nor a folder; the sentence lists the names, nearest first.
@@ -64,17 +70,25 @@ def load(
         raise UserError(f"{distractors} goes with roxford5k and rparis6k, not with {wanted!r}.")
     place = None if data_dir is None else Path(data_dir).expanduser()
     if wanted in LOADERS:
+        if labels is not None:
+            raise UserError(
+                f"--labels={labels} is for a folder of photographs; {wanted} has a ground truth of "
+                f"its own. A folder of that name is ./{wanted}."
+            )
         return LOADERS[wanted](
             wanted,
             place,
             manual_dir=manual_dir,
             allow_missing=allow_missing,
             distractors=distractors,
+            subset=subset,
         )
+    if subset is not None:
+        raise UserError(f"--subset={subset} is for a benchmark by its name, not for {wanted!r}.")
     if wanted and Path(wanted).expanduser().is_dir():
         from jaxret.data.folder import load_folder
 
-        return load_folder(Path(wanted), require_ground_truth)
+        return load_folder(Path(wanted), require_ground_truth, labels)
     raise _unknown(wanted)
 
 
@@ -83,5 +97,5 @@ def _unknown(wanted: str) -> UserError:
     return UserError(
         f"There is neither a dataset nor a folder {wanted!r}. Datasets, nearest first: "
         f"{', '.join(near)}. A folder of your own needs photographs and a gnd.json with imlist, "
-        "qimlist and gnd."
+        "qimlist and gnd, or one folder an instance and --labels=folders."
     )

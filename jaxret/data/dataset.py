@@ -56,6 +56,11 @@ class Dataset:
         image_size: pixels a side where this dataset has a default of its own.
         on_bad_image: "fail" or "skip", what is done by default with an unreadable photograph.
         notes: sentences for the report, such as the release used.
+        left_out: printable name and reason of what lies beside the photographs and is none.
+        metrics: keys of `evaluation.measures` that it is evaluated by, the main one first; none:
+            mAP and mP@k.
+        depth: results of a query that are kept, where all would be too many; None keeps all.
+        query_crop: "bbox" or "none", what is done by default with the queries' boxes.
     """
 
     name: str
@@ -67,6 +72,10 @@ class Dataset:
     image_size: int | None = None
     on_bad_image: str = "fail"
     notes: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    metrics: tuple[str, ...] = ()
+    depth: int | None = None
+    query_crop: str = "bbox"
 
 
 @dataclass(frozen=True)

@@ -2,89 +2,121 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-
-from PIL import Image
 
 from jaxret.data.dataset import Dataset, FileSplit, printable
 from jaxret.data.ground_truth.checks import check_boxes_inside
 from jaxret.data.ground_truth.files import read_gnd_json
+from jaxret.data.ground_truth.labels import all_against_all
+from jaxret.data.images.opening import peek
+from jaxret.data.loose_names import LooseNames
+from jaxret.data.photographs import (
+    EXTENSIONS,
+    GROUND_TRUTH_FILE,
+    find_photographs,
+    list_photographs,
+)
 from jaxret.errors import UserError
 
-GROUND_TRUTH_FILE = "gnd.json"
-EXTENSIONS = (
-    ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm",
-    ".jp2", ".avif",
-)  # fmt: skip
 EXAMPLE = (
     '{"imlist": ["tower/1.jpg", "tower/2.jpg", "bridge/1.jpg"], "qimlist": ["tower/3.jpg"], '
     '"gnd": [{"bbx": [40, 25, 610, 480], "easy": [0], "hard": [1], "junk": []}]}'
 )
 
 
-def load_folder(folder: Path, require_ground_truth: bool = True) -> Dataset:
+def load_folder(
+    folder: Path, require_ground_truth: bool = True, labels: str | None = None
+) -> Dataset:
     """The folder as a dataset.
 
     Args:
         folder: with gnd.json, its lists say which files are database and queries. Without, all
             photographs below it are the database and there are no queries.
         require_ground_truth: refuse a folder without gnd.json.
+        labels: "folders": each photograph asks for those of its own folder, whatever gnd.json says.
 
     Raises:
-        UserError: gnd.json is missing, wrong, or names photographs that are not there.
+        UserError: gnd.json is missing, wrong, or names photographs that are not there; or there are
+            no two folders to tell apart.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise UserError(f"{str(folder)!r} is no folder. Give one that holds photographs.")
+    if labels is not None:
+        return _by_folders(folder)
     if (folder / GROUND_TRUTH_FILE).is_file():
         return _with_ground_truth(folder)
     if require_ground_truth:
         raise UserError(
-            f"{str(folder)!r} has no {GROUND_TRUTH_FILE}, which says what is right. It looks like "
+            f"{str(folder)!r} has no {GROUND_TRUTH_FILE}, which says what is right; where the "
+            "photographs lie in one folder an instance, --labels=folders needs none. It looks like "
             f"this, with paths below the folder, boxes x1, y1, x2, y2 and positions in imlist "
             f"counted from 0: {EXAMPLE}"
         )
-    files = tuple(find_photographs(folder))
-    if not files:
-        raise UserError(f"{str(folder)!r} holds no photographs ({', '.join(EXTENSIONS)}).")
+    listing = list_photographs(folder)
+    if not listing.files:
+        nothing = f"{str(folder)!r} holds no photographs ({', '.join(EXTENSIONS)})."
+        raise UserError(f"{nothing} {listing.note()}".strip())
     return Dataset(
         folder.resolve().name,
         "folder",
-        FileSplit(folder, files),
+        FileSplit(folder, listing.files),
         FileSplit(folder),
         on_bad_image="skip",
+        notes=tuple(filter(None, [listing.note()])),
+        left_out=listing.left_out,
     )
 
 
-def find_photographs(folder: Path) -> Iterator[str]:
-    """Paths below `folder` of all files with a picture's extension, in order of their names.
+def _by_folders(folder: Path) -> Dataset:
+    """All photographs against all: those of a query's folder answer it, itself left out."""
+    files = tuple(find_photographs(folder))
+    instances = [_instance(file) for file in files]
+    known = Counter(instance for instance in instances if instance is not None)
+    if len(known) < 2 or max(known.values()) < 2:
+        raise UserError(
+            f"{str(folder)!r} holds {len(known)} folders with photographs; --labels=folders needs "
+            "two or more, one of them with two photographs: tower/1.jpg, tower/2.jpg, "
+            "bridge/1.jpg, ..."
+        )
+    # a photograph of no instance shares its label with nothing, so it asks for nothing
+    labels = [
+        instance if instance is not None else place for place, instance in enumerate(instances)
+    ]
+    truth = all_against_all(files, labels, itself="left out")
+    split = FileSplit(folder, files)
+    asked = sum(bool(entry["ok"]) for entry in truth.gnd)
+    return Dataset(
+        folder.resolve().name,
+        "folder",
+        split,
+        split,
+        truth.gnd,
+        truth.protocols,
+        on_bad_image="skip",
+        notes=(
+            f"Ground truth by the {len(known)} folders of {folder.resolve().name}: {asked} of its "
+            f"{len(files)} photographs have others of their folder to be found.",
+        ),
+        metrics=("map", "r@1"),
+    )
 
-    Links are followed, each folder entered once; hidden files and folders are passed over.
-    """
-    entered: set[tuple[int, int]] = set()
-    found: list[str] = []
-    for place, folders, files in os.walk(folder, followlinks=True):
-        status = os.stat(place)
-        if (status.st_dev, status.st_ino) in entered:
-            folders.clear()
-            continue
-        entered.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in sorted(folders) if not name.startswith(".")]
-        found += [
-            os.path.relpath(os.path.join(place, name), folder)
-            for name in files
-            if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
-        ]
-    return iter(sorted(found))
+
+def _instance(file: str) -> str | None:
+    """The first folder of the path; None for a photograph in none or in one like _others."""
+    first, *below = Path(file).parts
+    return first if below and not first.startswith("_") else None
 
 
 def _with_ground_truth(folder: Path) -> Dataset:
     truth = read_gnd_json(folder / GROUND_TRUTH_FILE)
-    database = FileSplit(folder, _present(folder, truth.imlist, "imlist"))
-    queries = FileSplit(folder, _present(folder, truth.qimlist, "qimlist"), tuple(truth.boxes))
+    names = _Names(folder)
+    database = FileSplit(folder, names.files(truth.imlist, "imlist"))
+    queries = FileSplit(folder, names.files(truth.qimlist, "qimlist"), tuple(truth.boxes))
     # an unreadable query has no size: the loader fails or skips, as asked
-    sizes = [box and stored_size(queries.path(i)) for i, box in enumerate(truth.boxes)]
+    sizes = [box and _stored_size(queries.path(i)) for i, box in enumerate(truth.boxes)]
     check_boxes_inside(truth.qimlist, truth.boxes, sizes, str(folder / GROUND_TRUTH_FILE))
     return Dataset(
         folder.resolve().name,
@@ -94,24 +126,46 @@ def _with_ground_truth(folder: Path) -> Dataset:
         truth.gnd,
         truth.protocols,
         on_bad_image="skip",
+        notes=tuple(filter(None, [names.loose.note(GROUND_TRUTH_FILE)])),
     )
 
 
-def _present(folder: Path, names: Sequence[str], key: str) -> tuple[str, ...]:
-    """The file of each name: the name itself, or with the extension that the lists leave out."""
-    files = [_file_of(folder, name) for name in names]
-    missing = [name for name, file in zip(names, files, strict=True) if file is None]
-    if missing:
+class _Names:
+    """The files of the names in a gnd.json."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.loose = LooseNames(lambda: find_photographs(folder))
+
+    def files(self, names: Sequence[str], key: str) -> tuple[str, ...]:
+        """The file of each name: its own, with the ending that lists leave out, or loosely its.
+
+        Raises:
+            UserError: names without a file, or two names of a database for one file.
+        """
+        exact = [_file_of(self._folder, name) for name in names]
+        files = [own or self.loose.find(name) for name, own in zip(names, exact, strict=True)]
+        if key == "imlist":  # each photograph has one place there
+            times = Counter(files)
+            files = [
+                own or (file if times[file] == 1 else None)
+                for own, file in zip(exact, files, strict=True)
+            ]
+        missing = [name for name, file in zip(names, files, strict=True) if file is None]
+        if missing:
+            raise self._not_there(missing, len(names), key)
+        return tuple(file for file in files if file is not None)
+
+    def _not_there(self, missing: Sequence[str], count: int, key: str) -> UserError:
         first = ", ".join(repr(printable(name)) for name in missing[:3])
-        near = difflib.get_close_matches(missing[0], list(find_photographs(folder)), n=1)
-        raise UserError(
-            f"{len(missing)} of the {len(names)} photographs in {key} of "
-            f"{str(folder / GROUND_TRUTH_FILE)!r} are not there: {first}"
+        near = difflib.get_close_matches(missing[0], list(find_photographs(self._folder)), n=1)
+        return UserError(
+            f"{len(missing)} of the {count} photographs in {key} of "
+            f"{str(self._folder / GROUND_TRUTH_FILE)!r} are not there: {first}"
             f"{', ...' if len(missing) > 3 else ''}. "
             + (f"Nearest to the first: {printable(near[0])!r}. " if near else "")
             + "Names are paths below the folder that holds the file."
         )
-    return tuple(file for file in files if file is not None)
 
 
 def _file_of(folder: Path, name: str) -> str | None:
@@ -122,10 +176,9 @@ def _file_of(folder: Path, name: str) -> str | None:
     return None
 
 
-def stored_size(path: Path) -> tuple[int, int] | None:
+def _stored_size(path: Path) -> tuple[int, int] | None:
     """Width and height from the file's header; None if it has none that can be read."""
     try:
-        with Image.open(path) as image:
-            return image.size
+        return peek(path.read_bytes())[1]
     except Exception:  # any decoder's any error: the photograph is unreadable
         return None

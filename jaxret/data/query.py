@@ -1,9 +1,11 @@
 """One photograph to search with, and the part of it that is asked for."""
 
+import os
 from pathlib import Path
 
 from jaxret.data.dataset import Box, FileSplit, reading_failure
 from jaxret.data.images.decode import BadImage, orientation_and_size
+from jaxret.data.loose_names import LooseNames
 from jaxret.errors import UserError
 
 
@@ -11,7 +13,8 @@ def query_split(path: str | Path, box: Box | None = None) -> FileSplit:
     """A split of one photograph.
 
     Args:
-        path: the photograph.
+        path: the photograph; where nothing has this name, the one file that has it but for case,
+            Unicode form or ending.
         box: x1, y1, x2, y2 in pixels of the photograph as viewers show it, that is, turned upright;
             the split holds it in stored pixels, as all splits do. None is the whole photograph.
 
@@ -19,7 +22,7 @@ def query_split(path: str | Path, box: Box | None = None) -> FileSplit:
         BadImage: the photograph cannot be read.
         UserError: the box does not lie inside of it.
     """
-    path = Path(path).expanduser()
+    path = _as_it_lies_there(Path(path).expanduser())
     split = FileSplit(path.parent, (path.name,))
     try:
         encoded = path.read_bytes()
@@ -28,9 +31,18 @@ def query_split(path: str | Path, box: Box | None = None) -> FileSplit:
     orientation, size = orientation_and_size(encoded, str(path))
     if box is None:
         return split
-    shown = _turned(size, orientation)
+    shown = turned(size, orientation)
     check_box(box, shown, split.names[0])
     return FileSplit(path.parent, (path.name,), (stored_box(box, shown, orientation),))
+
+
+def _as_it_lies_there(path: Path) -> Path:
+    """The path, or where nothing has its name the one file beside it that has it loosely."""
+    if os.path.lexists(path) or not path.parent.is_dir():
+        return path
+    beside = [file.name for file in path.parent.iterdir() if file.is_file()]
+    found = LooseNames(lambda: beside).find(path.name)
+    return path.with_name(found) if found else path
 
 
 def check_box(box: Box, size: tuple[int, int], name: str) -> None:
@@ -67,6 +79,12 @@ def stored_box(box: Box, shown: tuple[int, int], orientation: int) -> Box:
     return xs[0], ys[0], xs[1], ys[1]
 
 
-def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+def upright_box(box: Box, stored: tuple[int, int], orientation: int) -> Box:
+    """The inverse of `stored_box`: a box in the stored picture of size `stored`, turned upright."""
+    back = {6: 8, 8: 6}.get(orientation, orientation)  # the quarter turns undo each other
+    return stored_box(box, stored, back)
+
+
+def turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """The size of the upright picture: 5 to 8 are a quarter turn."""
     return (size[1], size[0]) if orientation in (5, 6, 7, 8) else size

@@ -6,20 +6,20 @@ p, p + P, p + 2P, ...; all of them wait until the last shard lies there, then re
 """
 
 import collections
+import contextlib
 import functools
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from jaxret.data.dataset import Split
-from jaxret.data.images.decode import sizes_at
 from jaxret.data.images.loader import Batch, batches
+from jaxret.data.images.resize import sizes_at
 from jaxret.descriptors.multiscale import pool_scales
 from jaxret.descriptors.rmac import rmac
 from jaxret.descriptors.shards import SHARD, Descriptors, Shard, StoredSplit, shard_arrays
@@ -136,6 +136,8 @@ def _extract_shards(
     shards: list[tuple[Shard, list[int]]],
 ) -> None:
     """Makes and writes the shards; ends with a line that says where the time went."""
+    from tqdm import tqdm
+
     total = sum(len(positions) for _, positions in shards)
     if not total:  # all photographs are in other shards already
         for shard, _ in shards:
@@ -150,10 +152,11 @@ def _extract_shards(
         for shard, positions in shards:
             skipped: list[tuple[str, str]] = []
             rows, indices = [], []
-            for batch, vectors in describe.all(split, positions, skipped, clock):
-                rows.append(vectors)
-                indices.append(batch.indices)
-                bar.update(batch.count)
+            with contextlib.closing(describe.all(split, positions, skipped, clock)) as described:
+                for batch, vectors in described:
+                    rows.append(vectors)
+                    indices.append(batch.indices)
+                    bar.update(batch.count)
             with clock.timed("write"):
                 arrays = shard_arrays(stored, indices, rows, skipped, describe.channels)
                 write_arrays(shard.path, **arrays)
@@ -192,7 +195,7 @@ class _Describe:
 
     def all(
         self, split: Split, photographs: Sequence[int], skipped: list[tuple[str, str]], clock: Clock
-    ) -> Iterator[tuple[Batch, np.ndarray]]:
+    ) -> Generator[tuple[Batch, np.ndarray], None, None]:
         """Each batch with its descriptors; the next one is already on its way to the devices."""
         loaded = batches(
             split,
@@ -208,6 +211,20 @@ class _Describe:
             clock=clock,
         )
         under_way: collections.deque[tuple[Batch, jax.Array]] = collections.deque()
+        try:
+            yield from self._in_order(loaded, under_way, split, clock)
+        finally:  # whatever ends this, nothing decodes or computes on behind it
+            loaded.close()
+            for _, promised in under_way:
+                promised.block_until_ready()
+
+    def _in_order(
+        self,
+        loaded: Generator[Batch, None, None],
+        under_way: collections.deque[tuple[Batch, jax.Array]],
+        split: Split,
+        clock: Clock,
+    ) -> Iterator[tuple[Batch, np.ndarray]]:
         while True:
             with clock.timed("wait for photographs"):
                 batch = next(loaded, None)

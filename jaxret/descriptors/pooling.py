@@ -4,9 +4,12 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from jaxret.errors import UserError
+
+LARGEST_POWER = 4.0  # eps^4 = 1e-24 and 1e9^4 = 1e36 are still normal float32 numbers
 
 
 @partial(jax.jit, static_argnames="eps")
@@ -39,19 +42,36 @@ def check_map(fmap: jax.Array) -> None:
 
 @partial(jax.jit, static_argnames="eps")
 def _generalized_mean(fmap: jax.Array, p: jax.Array, eps: float) -> jax.Array:
-    powered = jnp.maximum(fmap, eps) ** p.reshape(1, 1, 1, -1)
-    return jnp.mean(powered, axis=(1, 2)) ** (1.0 / p.reshape(1, -1))
+    clamped = jnp.maximum(fmap, eps)
+    largest = jnp.max(clamped, axis=(1, 2))
+    limit = jnp.isinf(p.reshape(1, -1))
+    exponent = jnp.where(limit, jnp.float32(1), p.reshape(1, -1))
+    # Beyond LARGEST_POWER x^p leaves float32's range: there m mean((x/m)^p)^(1/p), m the maximum.
+    scale = jnp.where(exponent <= LARGEST_POWER, jnp.ones_like(largest), largest)
+    powered = (clamped / scale[:, None, None]) ** exponent[:, None, None]
+    mean = scale * jnp.mean(powered, axis=(1, 2)) ** (1.0 / exponent)
+    return jnp.where(limit, largest, mean)
+
+
+def _check_exponent(p: ArrayLike) -> None:
+    """Raises UserError unless every exponent is above 0; a traced one cannot be looked at."""
+    if isinstance(p, jax.core.Tracer):
+        return
+    values = np.asarray(p, np.float32)
+    if not (values > 0).all():  # false for NaN too
+        wrong = values.ravel()[~(values.ravel() > 0)][0]
+        raise UserError(f"GeM's exponent must be above 0 (inf is the maximum), got {wrong:g}.")
 
 
 def gem(fmap: ArrayLike, p: ArrayLike = 3.0, eps: float = 1e-6) -> jax.Array:
     """Generalised-mean pooling (GeM): mean(max(x, eps)^p)^(1/p) over the map, channel by channel.
 
     Source: Radenovic, Tolias, Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation",
-    TPAMI 2018, eq. (3). p = 1 is the mean (SPoC), p -> infinity the maximum (MAC).
+    TPAMI 2018, eq. (3). p = 1 is the mean (SPoC), p = infinity the maximum (MAC).
 
     Args:
       fmap: [B, H, W, C].
-      p: one exponent, or one a channel [C].
+      p: one exponent, or one a channel [C]; above 0, infinity included.
       eps: values below it are taken as eps.
 
     Returns:
@@ -59,6 +79,7 @@ def gem(fmap: ArrayLike, p: ArrayLike = 3.0, eps: float = 1e-6) -> jax.Array:
     """
     fmap, exponent = jnp.asarray(fmap), jnp.asarray(p, jnp.float32)
     check_map(fmap)
+    _check_exponent(p)
     if exponent.size not in (1, fmap.shape[-1]):
         raise UserError(
             f"GeM takes one exponent or one a channel: got {exponent.size} for maps of "

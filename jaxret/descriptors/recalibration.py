@@ -5,7 +5,8 @@ devices: each process decodes its part of a block, and the statistics are those 
 (`jaxret.models.batch_norm`). A photograph that cannot be read is left out of its block.
 """
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import jax
 import numpy as np
 
 from jaxret.data.dataset import Split
-from jaxret.data.images.loader import batches
+from jaxret.data.images.loader import Batch, batches
 from jaxret.models.batch_norm import recalibrate
 from jaxret.models.encoder import Encoder
 from jaxret.models.spec import ModelSpec
@@ -76,19 +77,22 @@ def recalibrated(encoder: Encoder, split: Split, how: Recalibration, store: Stor
     if not path.exists():
         store.folder("statistics", key)
         mesh = parallel.global_mesh()
-        passed = recalibrate(
-            replace(encoder, variables=parallel.replicated(encoder.variables, mesh)),
-            _blocks(split, how),
-            how.momentum,
-            lambda rows: parallel.rows_of_all(rows, mesh),
-        )
+        with contextlib.closing(_blocks(split, how)) as blocks:
+            passed = recalibrate(
+                replace(encoder, variables=parallel.replicated(encoder.variables, mesh)),
+                blocks,
+                how.momentum,
+                lambda rows: parallel.rows_of_all(rows, mesh),
+            )
         if jax.process_index() == 0:
             save_statistics(path, passed)
     parallel.wait_for_files([path])
     return load_statistics(path, encoder)
 
 
-def _blocks(split: Split, how: Recalibration) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _blocks(
+    split: Split, how: Recalibration
+) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
     """This process's part of each block: images [R, S, S, 3] and which of them count, [R]."""
     rows = parallel.rows_a_process(how.batch_size)
     first = rows * jax.process_index()
@@ -105,9 +109,16 @@ def _blocks(split: Split, how: Recalibration) -> Iterator[tuple[np.ndarray, np.n
         workers=how.workers,
         on_bad=how.on_bad_image,
     )
+    with contextlib.closing(readable):
+        yield from _dealt(readable, parts, rows, how.image_size)
+
+
+def _dealt(
+    readable: Iterator[Batch], parts: list[range], rows: int, image_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     photograph = next(readable, None)
     for part in parts:
-        images = np.zeros((rows, how.image_size, how.image_size, 3), np.uint8)
+        images = np.zeros((rows, image_size, image_size, 3), np.uint8)
         counts = np.zeros(rows, bool)
         while photograph is not None and int(photograph.indices[0]) in part:
             row = int(photograph.indices[0]) - part.start

@@ -44,13 +44,17 @@ class PCAWhitening:
     power: float = 0.5
 
     @classmethod
-    def fit(cls, x: ArrayLike, dim: int = defaults.PCA_DIM, power: float = 0.5) -> Self:
+    def fit(
+        cls, x: ArrayLike, dim: int = defaults.PCA_DIM, power: float = 0.5, floor: float = 0.0
+    ) -> Self:
         """Learns the whitening from the rows of `x`.
 
         Args:
           x: [N, C] descriptors.
           dim: directions kept, at most min(N - 1, C): centred rows span no more.
           power: exponent of the variance that is divided by.
+          floor: variances below this part of the largest are raised to it, so that directions
+            that hold only noise are not blown up (1e-5 in VISSL's instance retrieval).
 
         Raises:
           UserError: `x` holds NaN or infinity or has no spread, or `dim` is out of range.
@@ -61,7 +65,10 @@ class PCAWhitening:
         solve = _principal_by_rows if rows.shape[0] < rows.shape[1] else _principal_by_columns
         variance, components = solve(rows, mean, dim)
         if not variance[0] > 0:
-            raise UserError("All descriptors are equal: there is no variance to whiten.")
+            raise UserError(
+                "All descriptors are equal: there is nothing to whiten (--pca_dim=true does not)."
+            )
+        variance = np.maximum(variance, floor * variance[0])
         return cls(mean, _with_fixed_signs(components), variance, power)
 
     @classmethod
@@ -99,8 +106,11 @@ class PCAWhitening:
 
     @cached_property
     def projection(self) -> jax.Array:
-        """[dim, C] float32: diag(variance^-power) components; rows without variance are zero."""
-        kept = self.variance > LEAST_VARIANCE * self.variance.max()
+        """[dim, C] float32: diag(variance^-power) components; rows without variance are zero.
+
+        Where the power is 0 nothing is divided, and all rows are kept.
+        """
+        kept = (self.variance > LEAST_VARIANCE * self.variance.max()) | (self.power == 0)
         scale = np.where(kept, np.where(kept, self.variance, 1.0) ** -self.power, 0.0)
         return jnp.asarray(scale[:, None] * self.components, jnp.float32)
 

@@ -1,7 +1,8 @@
 """Average precision and precision at k, as the benchmarks define them.
 
 Conventions, those of the public evaluation of revisited Oxford and Paris:
-- `ranks` holds 0-based database ids, best first; -1 means that nothing was returned there.
+- `ranks` holds 0-based database ids, best first; -1, at the end of a row alone, means that nothing
+  more was returned. (Skipped in the middle, it would lift all that comes behind it.)
 - Junk is taken out of the ranking first: a positive's rank falls by the junk before it. An id
   that is both positive and junk (no published file has one) counts as a positive, then as junk for
   those after it, so that an average precision may pass 1.
@@ -38,10 +39,11 @@ def average_precision(ranks: ArrayLike, positives: ArrayLike, junk: ArrayLike = 
       A fraction; 0 where no positive was returned, NaN where there is none at all.
 
     Raises:
-      UserError: an id occurs twice in `ranks`, or is no whole number of at least -1.
+      UserError: an id occurs twice in `ranks`, or is no whole number of at least -1, or a -1
+        stands before an id.
     """
-    found, count = _ranks_of_positives(_ids(ranks, "ranks", 1), _listed(positives), _listed(junk))
-    return _area(found, count)
+    found, count = _ranks_of_positives(ids_of(ranks, "ranks", 1), listed(positives), listed(junk))
+    return area(found, count)
 
 
 def evaluate(
@@ -60,7 +62,7 @@ def evaluate(
       {"map", "mp@1", "mp@5", "mp@10": floats (NaN where no query has positives), "ap": [Q] float64
       with NaN for queries without positives, "queries": how many have some}.
     """
-    ranks = _ids(ranks, "ranks", 2)
+    ranks = ids_of(ranks, "ranks", 2)
     if len(ranks) != len(ground_truth):
         raise UserError(
             f"{len(ranks)} rankings but ground truth for {len(ground_truth)} queries: ranks are "
@@ -82,11 +84,12 @@ def _scores(
 ) -> list[float]:
     """Average precision and the precisions at k of one query."""
     positives, junk = protocols.split(row, truth, query)
-    found, count = _ranks_of_positives(ranks, _listed(*positives), _listed(*junk))
-    return [_area(found, count), *(_precision(found, count, k) for k in defaults.PRECISION_AT)]
+    found, count = _ranks_of_positives(ranks, listed(*positives), listed(*junk))
+    return [area(found, count), *(_precision(found, count, k) for k in defaults.PRECISION_AT)]
 
 
-def _area(found: np.ndarray, count: int) -> float:
+def area(found: np.ndarray, count: int) -> float:
+    """The trapezoids of `average_precision` from the ascending 0-based ranks of what was found."""
     if count == 0:
         return float("nan")
     j = np.arange(len(found), dtype=np.float64)
@@ -111,9 +114,9 @@ def _ranks_of_positives(
     ranks: np.ndarray, positives: np.ndarray, junk: np.ndarray
 ) -> tuple[np.ndarray, int]:
     """Ascending 0-based ranks of the positives returned, junk taken out; and their full number."""
-    ranks = ranks[ranks >= 0]
+    ranks = returned(ranks)
     size = int(ranks.max(initial=0)) + 1
-    _refuse_repeats(ranks, size)
+    refuse_repeats(ranks)
     # One table over the database in place of a search in the lists: linear in the ranking.
     labels = np.zeros(size, np.uint8)
     labels[positives[positives < size]] |= _POSITIVE
@@ -124,15 +127,29 @@ def _ranks_of_positives(
     return places - junk_before, len(positives)
 
 
-def _refuse_repeats(ranks: np.ndarray, size: int) -> None:
-    seen = np.zeros(size, bool)
+def returned(ranks: np.ndarray) -> np.ndarray:
+    """The ids of a ranking without the -1 that fill up its end."""
+    filled = ranks < 0
+    count = len(ranks) - int(filled.sum())
+    if filled[:count].any():
+        place = int(np.argmax(filled))
+        raise UserError(
+            f"A ranking holds -1 at place {place} (0-based) and ids behind it: -1 may only fill up "
+            "the end of a row. Write a wrong result as the id that was returned."
+        )
+    return ranks[:count]
+
+
+def refuse_repeats(ranks: np.ndarray) -> None:
+    """UserError if an id is in the ranking [R] twice."""
+    seen = np.zeros(int(ranks.max(initial=-1)) + 1, bool)
     seen[ranks] = True
     if np.count_nonzero(seen) != len(ranks):
         twice = int(np.argmax(np.bincount(ranks) > 1))
         raise UserError(f"Database id {twice} occurs more than once in a ranking.")
 
 
-def _ids(values: ArrayLike, name: str, dimensions: int) -> np.ndarray:
+def ids_of(values: ArrayLike, name: str, dimensions: int) -> np.ndarray:
     """`values` as whole numbers of at least -1 with that many axes."""
     ids = np.asarray(values)
     if ids.size == 0 and ids.ndim <= dimensions:
@@ -148,9 +165,9 @@ def _ids(values: ArrayLike, name: str, dimensions: int) -> np.ndarray:
     return ids
 
 
-def _listed(*lists: ArrayLike) -> np.ndarray:
+def listed(*lists: ArrayLike) -> np.ndarray:
     """The ids of several lists of the ground truth as one array, repeats kept."""
-    parts = [_ids(ids, "ground truth", 1).astype(np.int64) for ids in lists]
+    parts = [ids_of(ids, "ground truth", 1).astype(np.int64) for ids in lists]
     ids = np.concatenate([np.zeros(0, np.int64), *parts])
     if ids.size and ids.min() < 0:
         raise UserError(f"The ground truth holds id {ids.min()}: database ids start at 0.")

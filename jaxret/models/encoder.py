@@ -195,7 +195,7 @@ class Encoder:
         spec: The row.
         variables: {"params": ..., "batch_stats": ...}, nested dicts of float32 arrays.
         whitening: The PCA that came with the checkpoint ("mean" [C], "components" [D, C],
-            "explained_variance" [D]), where one did.
+            "explained_variance" [D], and "whiten": False if it only rotates), where one did.
         dtype: Of the convolutions, "float32" or "bfloat16".
     """
 

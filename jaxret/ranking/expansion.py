@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from jaxret import defaults
+from jaxret import defaults, functional
 from jaxret.errors import UserError
+from jaxret.functional.weights import (
+    ALPHA,
+    CANCELLED,
+    DATABASE_WEIGHTS,
+    QUERY_WEIGHTS,
+    check,
+    line_of_weights,
+)
 from jaxret.ranking.inputs import unit_rows
 from jaxret.ranking.neighbours.index import Index
 from jaxret.ranking.neighbours.search import others, search
+from jaxret.ranking.on_device import Devices
 from jaxret.ranking.ordering import Neighbours
+from jaxret.ranking.placement import on_device, returned
 
-ALPHA = 3.0  # Radenovic et al., TPAMI 2018: sim ** 3
-
-# A query's weights under the names that the database's have.
-QUERY_WEIGHTS = {"none": "uniform", "linear": "gordo", "alpha": "alpha"}
-DATABASE_WEIGHTS = ("gordo", "linear", "uniform", "alpha")
+AT_ONCE = 256  # rows, so that what they become stays in the caches
 
 
 def expand_queries(
@@ -46,10 +50,17 @@ def expand_queries(
         rows that are not L2-normalised.
     """
     check(n, weights, QUERY_WEIGHTS)
+    given = _unit_index(database).rows if isinstance(database, Index) else database
+    if on_device(queries, given):
+        devices = Devices.of(queries, given)
+        there = devices.unit_rows(given, "database")
+        asked = devices.unit_rows(queries, "query", there.shape[1])
+        near = devices.top_k(asked, there, n)
+        return returned(functional.expand(asked, there, near, weights, alpha), queries, given)
     index = _unit_index(database)
-    queries = unit_rows(queries, "query", index.rows.shape[1])
-    nearest = search(queries, index, n)
-    return expand(queries, index.rows, nearest, weights, alpha)
+    unit = unit_rows(queries, "query", index.rows.shape[1])
+    expanded = expand(unit, index.rows, search(unit, index, n), weights, alpha)
+    return returned(expanded, queries, given)
 
 
 def _unit_index(database: ArrayLike | Index) -> Index:
@@ -92,9 +103,14 @@ def augment_database(
       UserError: see `jaxret.ranking.inputs.as_descriptors`; unknown weights; n below 0.
     """
     check(n, weights, DATABASE_WEIGHTS)
-    database = unit_rows(database, "database")
-    neighbours = others(search(database, database, n + 1))
-    return augment(database, neighbours, weights, normalize, alpha)
+    if on_device(database):
+        devices = Devices.of(database)
+        there = devices.unit_rows(database, "database")
+        near = devices.others(there, n)
+        return returned(functional.augment(there, near, weights, normalize, alpha), database)
+    rows = unit_rows(database, "database")
+    neighbours = others(search(rows, rows, n + 1))
+    return returned(augment(rows, neighbours, weights, normalize, alpha), database)
 
 
 def expand(
@@ -105,10 +121,7 @@ def expand(
     alpha: float = ALPHA,
 ) -> NDArray[np.float32]:
     """`expand_queries` over neighbours already known: (similarities, ids), each [Q, n]."""
-    if neighbours[1].shape[1] == 0:
-        return queries
-    average = _weighted_sum(queries, database, neighbours, QUERY_WEIGHTS[weights], alpha)
-    return _unit(average, queries)
+    return _average(queries, database, neighbours, QUERY_WEIGHTS[weights], True, alpha)
 
 
 def augment(
@@ -119,54 +132,41 @@ def augment(
     alpha: float = ALPHA,
 ) -> NDArray[np.float32]:
     """`augment_database` over the lists of each row's others: (similarities, ids), each [N, n]."""
-    if neighbours[1].shape[1] == 0:
-        return database
-    average = _weighted_sum(database, database, neighbours, weights, alpha)
-    if normalize:
-        return _unit(average, database)
-    return average / (1 + _weights(weights, neighbours[0], alpha).sum(axis=1, keepdims=True))
+    return _average(database, database, neighbours, weights, normalize, alpha)
 
 
-def _weighted_sum(
+def _average(
     rows: NDArray[np.float32],
     database: NDArray[np.float32],
     neighbours: Neighbours,
     weights: str,
+    normalize: bool,
     alpha: float,
 ) -> NDArray[np.float32]:
-    """Each row plus its weighted neighbours; one neighbour rank at a time bounds the memory."""
+    """Each row and its weighted neighbours, in float64 and rounded once: one result anywhere."""
     sims, ids = neighbours
-    w = _weights(weights, sims, alpha)
-    total = rows.copy()
-    for rank in range(ids.shape[1]):
-        total += w[:, rank : rank + 1] * database[ids[:, rank]]
-    return total
+    if ids.shape[1] == 0:
+        return rows
+    own, line = line_of_weights(weights, ids.shape[1])
+    averages = np.empty_like(rows)
+    for start in range(0, len(rows), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        if line is None:
+            w = np.maximum(sims[part], 0).astype(np.float64) ** alpha
+        else:
+            w = np.broadcast_to(line, sims[part].shape)
+        total = own * rows[part].astype(np.float64)
+        for rank in range(ids.shape[1]):
+            total += w[:, rank : rank + 1] * database[ids[part, rank]]
+        if normalize:
+            averages[part] = _unit(total / own, rows[part])
+        else:
+            averages[part] = total / (own + w.sum(axis=1, keepdims=True))
+    return averages
 
 
-def _weights(weights: str, sims: NDArray[np.float32], alpha: float) -> NDArray[np.float32]:
-    """[rows, n] weights of the neighbours beside the row's own 1."""
-    n = sims.shape[1]
-    ranks = np.arange(n, dtype=np.float32)
-    if weights == "alpha":
-        return np.maximum(sims, 0) ** np.float32(alpha)
-    line = {
-        "uniform": np.ones(n, np.float32),
-        "gordo": (n - ranks) / max(n, 1),
-        "linear": (n - ranks) / (n + 1),
-    }[weights]
-    return np.broadcast_to(line.astype(np.float32), sims.shape)
-
-
-def _unit(rows: NDArray[np.float32], fallback: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit(rows: NDArray[np.float64], fallback: NDArray[np.float32]) -> NDArray[np.float64]:
     """L2-normalised rows; where opposite vectors have cancelled out, the row before averaging."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    cancelled = lengths < 1e-6
+    cancelled = lengths < CANCELLED
     return np.where(cancelled, fallback, rows / np.where(cancelled, 1, lengths))
-
-
-def check(n: int, weights: str, known: Collection[str]) -> None:
-    """Refuses unknown weights and an n that is no whole number of neighbours."""
-    if weights not in known:
-        raise UserError(f"Unknown weights {weights!r}. Known: {', '.join(known)}.")
-    if isinstance(n, bool) or int(n) != n or n < 0:
-        raise UserError(f"n is {n}; give a whole number of neighbours, 0 or more.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import jax
 import numpy as np
 from absl import logging
 from numpy.typing import ArrayLike, NDArray
@@ -45,6 +46,18 @@ def measured(
 ) -> tuple[NDArray[np.float32], tuple[float, float]]:
     """As `as_descriptors`, and the lengths of the shortest and the longest row."""
     array = np.asarray(rows)
+    check_form(array, what, dimension)
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    squares = _squared_lengths(array)
+    # Squares run over and under where the numbers themselves do not.
+    suspects = np.flatnonzero(~np.isfinite(squares) | (squares < SURELY_NOT_ZERO))
+    _refuse_bad_rows(array, suspects, what)
+    return array, _range(squares)
+
+
+def check_form(array: np.ndarray | jax.Array, what: str, dimension: int | None) -> None:
+    """Refuses what is no matrix of real numbers, or one of another dimension."""
     if array.ndim != 2 or array.shape[1] == 0:
         raise UserError(
             f"The {what} descriptors have shape {array.shape}; give a matrix [rows, dimensions], "
@@ -58,13 +71,6 @@ def measured(
             f"The {what} descriptors have {array.shape[1]} dimensions but the database has "
             f"{dimension}; use descriptors of the same model and whitening."
         )
-    with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, dtype=np.float32)
-    squares = _squared_lengths(array)
-    # Squares run over and under where the numbers themselves do not.
-    suspects = np.flatnonzero(~np.isfinite(squares) | (squares < SURELY_NOT_ZERO))
-    _refuse_bad_rows(array, suspects, what)
-    return array, _range(squares)
 
 
 def lengths(rows: NDArray[np.float32]) -> tuple[float, float]:
@@ -76,14 +82,29 @@ def unit_rows(rows: ArrayLike, what: str, dimension: int | None = None) -> NDArr
     """As `as_descriptors`, and L2-normalised; says so where the rows given were not."""
     array = as_descriptors(rows, what, dimension)
     unit, lengths = normalised(array)
-    if np.max(np.abs(lengths - 1), initial=0) > SAID_TOLERANCE:
+    if len(lengths):
+        say_normalised(lengths.min(), lengths.max(), what)
+    return unit
+
+
+def say_normalised(shortest: float, longest: float, what: str) -> None:
+    """Tells the user of rows whose lengths were farther from 1 than half precision explains."""
+    if max(1 - shortest, longest - 1) > SAID_TOLERANCE:
         logging.warning(
             "The %s descriptors are not L2-normalised (lengths %.3g to %.3g): normalised here.",
             what,
-            lengths.min(),
-            lengths.max(),
+            shortest,
+            longest,
         )
-    return unit
+
+
+def bad_row(row: int, is_zero: bool, what: str) -> UserError:
+    """The error of the first row that has no direction."""
+    fault = "is zero" if is_zero else "holds NaN or infinite values"
+    return UserError(
+        f"Row {row} of the {what} descriptors {fault}; leave that photograph out or extract its "
+        "descriptor again."
+    )
 
 
 def normalised(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -100,17 +121,6 @@ def normalised(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
         stop = start + BLOCK
         unit[start:stop] = rows[start:stop] / lengths[start:stop]
     return unit, lengths
-
-
-def positive_integer(value: int, what: str) -> int:
-    """`value` as an int of at least 1.
-
-    Raises:
-      UserError: it is no whole number or below 1.
-    """
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise UserError(f"{what} is {value}; give a whole number of at least 1.")
-    return int(value)
 
 
 def _range(squares: NDArray[np.float32]) -> tuple[float, float]:
@@ -139,8 +149,4 @@ def _refuse_bad_rows(array: NDArray[np.float32], suspects: NDArray[np.int64], wh
         peaks = np.abs(array[rows]).max(axis=1)
         bad = np.flatnonzero(~np.isfinite(peaks) | (peaks == 0))
         if len(bad):
-            fault = "is zero" if peaks[bad[0]] == 0 else "holds NaN or infinite values"
-            raise UserError(
-                f"Row {rows[bad[0]]} of the {what} descriptors {fault}; leave that photograph out "
-                "or extract its descriptor again."
-            )
+            raise bad_row(int(rows[bad[0]]), bool(peaks[bad[0]] == 0), what)

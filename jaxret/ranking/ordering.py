@@ -8,8 +8,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxret.errors import UserError
-
 LAST = 0x7F800000 << 32  # among `keys`, that of minus infinity
 CACHED = 1 << 20  # similarities at once, so that what is made of them stays in the caches
 
@@ -102,9 +100,3 @@ def rank(
             zero = sims[row] == 0
             ids[row, zero] = order[scores[row, order] == 0][: zero.sum()]
     return sims, ids
-
-
-def check_rest(rest: str) -> None:
-    """Refuses an order for the rows at 0 that is none."""
-    if rest not in ("global", "none"):
-        raise UserError(f"Unknown rest {rest!r}. Known: global, none.")

@@ -10,63 +10,31 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jaxret import defaults
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
+from jaxret.functional.ranking import Database, Searches
+from jaxret.functional.settings import RankingSettings, list_length
 from jaxret.ranking import expansion
 from jaxret.ranking.diffusion import offline, offline_files
 from jaxret.ranking.diffusion.inductive import combine
 from jaxret.ranking.diffusion.joint import JointDiffusion
-from jaxret.ranking.diffusion.offline import DiffusionSettings, Lists, Rows
-from jaxret.ranking.inputs import BLOCK, normalised, positive_integer, unit_rows
+from jaxret.ranking.diffusion.offline import Lists, Rows
+from jaxret.ranking.inputs import BLOCK, normalised, unit_rows
 from jaxret.ranking.neighbours.search import others, search
-from jaxret.ranking.ordering import Neighbours, best, check_rest, rank
+from jaxret.ranking.on_device import Devices
+from jaxret.ranking.ordering import Neighbours, best, rank
+from jaxret.ranking.placement import on_device, returned
 from jaxret.runtime.artifacts import digest
-
-DFS_FORMS = ("joint", "inductive")
-
-
-@dataclass(frozen=True)
-class RankingSettings:
-    """How descriptors become ranked lists; the defaults are the paper's.
-
-    Attributes:
-      aqe_n, aqe_n_with_dba: neighbours of query expansion, alone and over an augmented database.
-      aqe_weights, dba_n, dba_weights, dba_normalize: see `jaxret.ranking.expansion`.
-      dfs: "joint" (queries and database in one graph) or "inductive" (queries unknown beforehand).
-      dfs_rest: order of what diffusion leaves at 0, "global" or "none".
-      kq: database neighbours that a query starts from in the inductive form.
-      diffusion: truncation, kd, gamma, alpha and the stopping rule.
-      block_size: rows a block, None for what the memory allows.
-    """
-
-    aqe_n: int = defaults.AQE_N
-    aqe_n_with_dba: int = defaults.AQE_N_WITH_DBA
-    aqe_weights: str = "none"
-    dba_n: int = defaults.DBA_N
-    dba_weights: str = "gordo"
-    dba_normalize: bool = True
-    dfs: str = "joint"
-    dfs_rest: str = "global"
-    kq: int = defaults.DFS_KQ
-    diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
-    block_size: int | None = None
-
-    def __post_init__(self) -> None:
-        expansion.check(self.aqe_n, self.aqe_weights, expansion.QUERY_WEIGHTS)
-        expansion.check(self.aqe_n_with_dba, self.aqe_weights, expansion.QUERY_WEIGHTS)
-        expansion.check(self.dba_n, self.dba_weights, expansion.DATABASE_WEIGHTS)
-        check_rest(self.dfs_rest)
-        positive_integer(self.kq, "kq")
-        if self.dfs not in DFS_FORMS:
-            raise UserError(f"Unknown form of DFS {self.dfs!r}. Known: {', '.join(DFS_FORMS)}.")
 
 
 @dataclass(frozen=True)
@@ -74,14 +42,19 @@ class Ranked:
     """One ranking of the whole database for every query.
 
     Attributes:
-      ids: int32 [Q, N], best first.
+      ids: int32 [Q, N], best first; [Q, depth] where the settings have one. A `jax.Array` where
+        descriptors were.
       isolated: queries that diffusion connects with no database row; None without diffusion.
       seconds: what this ranking took beyond the intermediate results that earlier ones had made.
+      scores: what the first results are ordered by, float32 [Q, at most `scored`]: similarities,
+        or with DFS the scores of diffusion (0 for what it leaves); None where they were not asked
+        for, and for rankings beyond the study's.
     """
 
     ids: NDArray[np.int32]
     isolated: int | None
     seconds: float
+    scores: NDArray[np.float32] | None = None
 
 
 def rank_all(
@@ -90,6 +63,7 @@ def rank_all(
     rankings: Sequence[str] = RANKINGS,
     settings: RankingSettings | None = None,
     folder: Path | None = None,
+    scored: int = 0,
 ) -> dict[str, Ranked]:
     """Every ranking asked for, by name, in the order asked for.
 
@@ -98,7 +72,12 @@ def rank_all(
       database: [N, D].
       rankings: names out of `RANKINGS` and `defaults.OTHER_RANKINGS`.
       settings: None for the paper's.
-      folder: where inductive diffusion keeps its offline stage for the next call, and finds it.
+      folder: where inductive diffusion keeps its offline stage for the next call, and finds it; a
+        database so large that it is wanted is ranked from the host.
+      scored: of how many first results the scores are kept, on the host.
+
+    Returns:
+      Rankings; their ids are `jax.Array`s where queries or database were.
 
     Raises:
       UserError: see `jaxret.ranking.inputs.as_descriptors`; an unknown ranking.
@@ -108,39 +87,79 @@ def rank_all(
         if name not in known:
             raise UserError(f"Unknown ranking {name!r}. Known: {', '.join(known)}.")
     settings = settings or RankingSettings()
-    database = unit_rows(database, "database")
-    queries = unit_rows(queries, "query", database.shape[1])
-    if not len(database):
-        raise UserError("The database is empty; give at least one descriptor to rank.")
+    if settings.depth is not None and any("DFS" in name.split("+") for name in rankings):
+        raise UserError(
+            "Diffusion ranks the whole database: leave out depth, or rankings with DFS."
+        )
     steps = [frozenset(name.split("+") if name in RANKINGS else ()) for name in rankings]
-    whole = _Database(database, _list_length(steps, settings), settings, folder)
-    searches = _Searches(queries, whole)
-    ranked = {}
-    for name, with_steps in zip(rankings, steps, strict=True):
-        started = time.perf_counter()
-        isolated = None
-        if name in RANKINGS:
-            search_in = searches.of("DBA" in with_steps, "AQE" in with_steps)
-            ids = search_in.order[1]
-            if "DFS" in with_steps:
-                ids, isolated = search_in.diffused
+    length = list_length(steps, settings)
+    place = _on_devices if folder is None and on_device(queries, database) else _on_host
+    searches = place(queries, database, length, settings, folder)
+    if not len(searches.database.rows):
+        raise UserError("The database is empty; give at least one descriptor to rank.")
+
+    def give(found: Any) -> Any:
+        return returned(found, queries, database)
+
+    return {name: _ranked(name, searches, give, settings, scored) for name in rankings}
+
+
+def _on_host(
+    queries: ArrayLike,
+    database: ArrayLike,
+    length: int,
+    settings: RankingSettings,
+    folder: Path | None,
+) -> _Searches:
+    rows = unit_rows(database, "database")
+    asked = unit_rows(queries, "query", rows.shape[1])
+    return _Searches(asked, _Database(rows, length, settings, folder))
+
+
+def _on_devices(
+    queries: ArrayLike, database: ArrayLike, length: int, settings: RankingSettings, _: Path | None
+) -> Searches:
+    devices = Devices.of(queries, database)
+    rows = devices.unit_rows(database, "database")
+    asked = devices.unit_rows(queries, "query", rows.shape[1])
+    machine = devices.for_diffusion(len(asked) + len(rows))
+    return Searches(asked, Database(rows, length, settings, machine))
+
+
+def _ranked(
+    name: str,
+    searches: _Searches | Searches,
+    give: Callable[[Any], Any],
+    settings: RankingSettings,
+    scored: int,
+) -> Ranked:
+    """One of the rankings; `give` makes of arrays what the caller wants."""
+    started = time.perf_counter()
+    isolated: int | None = None
+    scores: Any = None
+    if name in RANKINGS:
+        steps = name.split("+")
+        search_in = searches.of("DBA" in steps, "AQE" in steps)
+        if "DFS" in steps:
+            scores, ids, connected_with_none = search_in.diffused
+            isolated = int(jax.device_get(connected_with_none))
         else:
-            ids = _function(defaults.OTHER_RANKINGS[name])(queries, database, settings)
-        ranked[name] = Ranked(ids, isolated, time.perf_counter() - started)
-    return ranked
+            scores, ids = search_in.order
+    else:
+        rows = give(searches.queries), give(searches.database.rows)
+        ids = _function(defaults.OTHER_RANKINGS[name])(*rows, settings)
+    ids = jax.block_until_ready(give(ids))
+    seconds = time.perf_counter() - started
+    if not scored or scores is None:
+        return Ranked(ids, isolated, seconds)
+    # A copy: a view would keep the whole order alive.
+    return Ranked(ids, isolated, seconds, np.array(scores[:, :scored], np.float32))
 
 
 def _function(home: str) -> Callable[..., NDArray[np.int32]]:
     """The function of a row of `defaults.OTHER_RANKINGS`."""
     module, name = home.split(":")
     return getattr(importlib.import_module(module), name)
-
-
-def _list_length(steps: Sequence[frozenset[str]], settings: RankingSettings) -> int:
-    """The longest list, itself counted, that a node of the plain database needs."""
-    dba = settings.dba_n + 1 if any("DBA" in with_steps for with_steps in steps) else 1
-    dfs = any("DFS" in with_steps and "DBA" not in with_steps for with_steps in steps)
-    return max(dba, settings.diffusion.list_length if dfs else 1)
 
 
 @dataclass(frozen=True)
@@ -194,9 +213,10 @@ class _Search:
 
     @cached_property
     def order(self) -> Neighbours:
-        """Global search: the whole database in order for every query, each [Q, N]."""
-        rows = self.database.rows
-        return search(self.queries, rows, len(rows), self.settings.block_size)
+        """Global search: the database in order for every query, each [Q, N] or [Q, depth]."""
+        rows, depth = self.database.rows, self.settings.depth
+        k = len(rows) if depth is None else min(depth, len(rows))
+        return search(self.queries, rows, k, self.settings.block_size)
 
     def expanded(self, n: int) -> _Search:
         sims, ids = self.order
@@ -206,8 +226,8 @@ class _Search:
         return _Search(queries, self.database)
 
     @cached_property
-    def diffused(self) -> tuple[NDArray[np.int32], int]:
-        """(ids [Q, N], number of isolated queries)."""
+    def diffused(self) -> tuple[NDArray[np.float32], NDArray[np.int32], int]:
+        """(scores [Q, N] in the order of the ids, ids [Q, N], number of isolated queries)."""
         if self.database.unit is not self.database:
             return _Search(self.queries, self.database.unit).diffused
         s = self.settings
@@ -219,8 +239,8 @@ class _Search:
             nearest = (sims[:, : s.kq], ids[:, : s.kq])
             scores = combine(self.database.diffused, nearest, s.diffusion.gamma)
         order = self.order[1] if s.dfs_rest == "global" else None
-        ids = rank(scores, scores.shape[1], order)[1]
-        return ids, int((~scores.any(axis=1)).sum())
+        ranked, ids = rank(scores, scores.shape[1], order)
+        return ranked, ids, int((~scores.any(axis=1)).sum())
 
     def _joint_lists(self) -> Lists:
         """Lists over [queries; database], from the database's own lists and the global search."""

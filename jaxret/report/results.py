@@ -6,6 +6,8 @@ positives). A figure is one cell of the results, a dict with the keys
     model, dataset, dim (int or "true"), ranking, protocol,
     map, mp@1, mp@5, mp@10, ap (one per query, None where no positives),
     queries (number of queries in the mean), isolated_queries (DFS only, else None)
+
+and the metrics of its dataset's own where it has some (`evaluation.measures`).
 """
 
 import dataclasses
@@ -33,8 +35,11 @@ class Results:
       models: one dict a model: name, parameters, source, sha256, licence, digest; one that is no
         row of the registry has its checkpoint and network besides.
       datasets: one dict a dataset: name, version, database and queries (counts), skipped (names of
-        photographs that could not be read), notes, and optionally query_names.
+        photographs that could not be read), left_out (what lies beside the photographs, and why it
+        is none), notes, and optionally query_names and metrics (those it is evaluated by where they
+        are not mAP and mP@k, the main one first).
       figures: see the module's text.
+      found: of a search, one dict a result, best first: rank (from 1), photograph, similarity.
       gaps: what was not run: any of model, dataset, dim, ranking, protocol, and reason. A gap
         covers every cell that agrees with it; the model of a gap may be one member of an ensemble.
       comparisons: two models on one dataset: model_a, model_b, dataset, dim, ranking, protocol,
@@ -50,6 +55,7 @@ class Results:
     models: list[dict[str, Any]] = field(default_factory=list)
     datasets: list[dict[str, Any]] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
+    found: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[dict[str, Any]] = field(default_factory=list)
     comparisons: list[dict[str, Any]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
@@ -81,6 +87,17 @@ class Results:
         """The one that a single number is quoted for: medium where there is one."""
         found = self.protocols(dataset)
         return "medium" if "medium" in found else found[0]
+
+    def metrics(self, dataset: str) -> tuple[str, ...]:
+        """What a dataset is evaluated by beyond mAP and mP@k, the main one first; may be none."""
+        for entry in self.datasets:
+            if entry.get("name") == dataset:
+                return tuple(entry.get("metrics") or ())
+        return ()
+
+    def main_metric(self, dataset: str) -> str:
+        """The one that a single number is quoted for."""
+        return (*self.metrics(dataset), METRICS[0])[0]
 
     def seconds(self) -> float:
         """The whole run: as measured, else the sum of its stages."""

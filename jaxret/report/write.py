@@ -13,6 +13,8 @@ from jaxret.report.tables.layouts import precisions, tables
 from jaxret.report.tables.plain import escape_markdown, to_csv, to_markdown
 from jaxret.runtime.artifacts import write_text
 
+SHOWN_FOUND = 100  # results of a search in report.md; results.csv has all
+
 
 def write_report(
     results: Results, sheets: Sequence[Sheet] = (), workdir: str | Path = "."
@@ -48,6 +50,10 @@ def markdown(results: Results) -> str:
     parts = [f"# {escape_markdown(results.name())}\n"]
     if results.notes:
         parts.append("".join(f"- {escape_markdown(note)}\n" for note in results.notes))
+    parts += [
+        f"{one['rank']}. {escape_markdown(one['photograph'])} ({one['similarity']:.3f})\n"
+        for one in results.found[:SHOWN_FOUND]
+    ]
     parts += [to_markdown(table) for table in tables(results)]
     if not results.suite:
         parts += [to_markdown(table) for table in precisions(results)]

@@ -13,7 +13,7 @@ from typing import Any
 from jaxret import data
 from jaxret.data.dataset import Dataset
 from jaxret.errors import UserError
-from jaxret.settings import Settings
+from jaxret.settings import LEARNT, Settings
 from jaxret.stages.context import INCOMPLETE, RunContext, any_dimension
 from jaxret.stages.encoders import check_names
 from jaxret.stages.features import Features
@@ -120,7 +120,7 @@ def _absent_members(
 
 def _too_large(settings: Settings, context: RunContext, plan: Plan) -> bool:
     """Whether the dataset cannot bear the PCA dimension; its cell then says why."""
-    if settings.whitening == "checkpoint":
+    if settings.whitening != LEARNT:
         return False
     learnt_on = context.dataset(settings.whiten_on or settings.dataset, settings)
     specs = [context.encoders.identity(member, settings).spec for member in settings.members]

@@ -5,6 +5,8 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,6 +18,7 @@ from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
 from jaxret.runs import plan as planning
+from jaxret.runs import ranked_lists
 from jaxret.runs.query_pictures import sheets
 from jaxret.runtime.artifacts import Store, WorkdirError
 from jaxret.settings import RANDOM, Settings
@@ -53,10 +56,15 @@ def run(
     start = time.perf_counter()
     workdir = workdir_of(every[0])
     context = RunContext(Store(workdir))
+    names = ranked_lists.file_names(every)
+    every = [_saved_apart(one, name, len(every)) for one, name in zip(every, names, strict=True)]
     plan = planning.make(every, context)
     for sentence in plan.missing:
         tell(f"Missing: {sentence}")
     found = execute(plan, context, tell, single=len(every) == 1)
+    if jax.process_index() == 0:
+        for one in found:
+            ranked_lists.save_ranks(one, names[every.index(one.settings)], workdir)
     results = gather(every, found, context)
     results.gaps = [*plan.gaps, *left_out]
     results.suite = suite
@@ -70,6 +78,13 @@ def run(
     if report and jax.process_index() == 0:
         write_report(results, sheets(found, results), workdir)
     return results
+
+
+def _saved_apart(settings: Settings, name: str, count: int) -> Settings:
+    """With a folder of its own for its descriptors, where the run has several evaluations."""
+    if settings.save_descriptors is None or count == 1:
+        return settings
+    return replace(settings, save_descriptors=str(Path(settings.save_descriptors) / name))
 
 
 def evaluations(
@@ -187,7 +202,9 @@ def dataset_row(found: Evaluation) -> dict[str, Any]:
         "queries": len(dataset.queries),
         "query_names": list(dataset.queries.names),
         "skipped": [name for name, _ in found.skipped],
+        "left_out": [f"{name}: {reason}" for name, reason in dataset.left_out],
         "notes": list(dataset.notes),
+        **({"metrics": list(dataset.metrics)} if dataset.metrics else {}),
     }
 
 

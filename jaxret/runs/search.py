@@ -14,17 +14,22 @@ import jax
 import numpy as np
 
 from jaxret.data.dataset import Box, Dataset, Split, without
+from jaxret.data.photographs import LEFT_OUT
 from jaxret.data.query import query_split
+from jaxret.descriptors import saving
+from jaxret.descriptors.saving import write_array
 from jaxret.descriptors.shards import Descriptors
 from jaxret.pipeline import Evaluation, ranking_settings
+from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import rank_all
 from jaxret.report.figures.pictures import picture_sheet
 from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
+from jaxret.runs.ranked_lists import FOLDER, file_names
 from jaxret.runs.run import dataset_row, environment
 from jaxret.runtime.artifacts import Store
-from jaxret.settings import TRUE_DIM, Settings
+from jaxret.settings import ALL, TRUE_DIM, Settings
 from jaxret.stages.context import INCOMPLETE, RunContext, workdir_of
 from jaxret.stages.encoders import check_names, model_row, origin_note
 from jaxret.stages.features import Features, concatenate
@@ -57,7 +62,7 @@ def search(
     settings: Settings,
     query: str | Path,
     box: Box | None = None,
-    top: int = TOP,
+    top: int | None = None,
     report: bool = True,
 ) -> Found:
     """Ranks the photographs of `settings.dataset` by their likeness to one photograph.
@@ -67,7 +72,7 @@ def search(
         knew the query beforehand.
       query: the photograph.
       box: the part asked for, x1, y1, x2, y2 in pixels of the upright photograph.
-      top: results.
+      top: results; None is what `settings.save_ranks` says, and 10 where it says nothing.
       report: whether report.html and the other files are written into the workdir.
 
     Raises:
@@ -78,6 +83,8 @@ def search(
     asked = query_split(query, box)
     check_names([settings])
     settings = replace(settings, dfs="inductive")
+    if box is not None and settings.query_crop is None:
+        settings = replace(settings, query_crop="bbox")
     context = RunContext(Store(workdir_of(settings)))
     dataset = context.dataset(settings.dataset, settings)
     features = [context.features(member, settings.dataset, settings) for member in settings.members]
@@ -87,10 +94,11 @@ def search(
         _of_query(asked, features, context), described, features, settings, context
     )
     ranking = settings.ranking[0]
-    with context.clock.timed("ranking"):
+    with context.clock.timed("ranking"), rank_on(settings.rank_on):
         kept = context.store.root / "diffusion"
         ranked = rank_all(rows, database, (ranking,), ranking_settings(settings), kept)
-        ids = ranked[ranking].ids[:, :top]
+        count = settings.saved_ranks(len(database)) or TOP
+        ids = ranked[ranking].ids[:, : top or count]
     similarities = np.einsum("qd,qkd->qk", rows, database[ids])
 
     found = Evaluation(
@@ -104,14 +112,29 @@ def search(
             *notes,
         ],
     )
+    if settings.save_descriptors and jax.process_index() == 0:
+        saving.save(Path(settings.save_descriptors).expanduser(), rows, database, found.dataset)
+    names = tuple(found.dataset.database.names[int(i)] for i in ids[0])
     results = _results(found, context)
+    results.found = [
+        {"rank": place, "photograph": name, "similarity": float(likeness)}
+        for place, (name, likeness) in enumerate(zip(names, similarities[0], strict=True), 1)
+    ]
     results.timings["all"] = time.perf_counter() - start
     if report and jax.process_index() == 0:
-        sheet = picture_sheet(found.dataset, ids, similarities=similarities)
+        shown = ids[:, :TOP], similarities[:, :TOP]
+        sheet = picture_sheet(found.dataset, shown[0], similarities=shown[1])
         sheet = replace(sheet, model=settings.label, ranking=ranking)
         write_report(results, [sheet], context.store.root)
-    names = tuple(found.dataset.database.names[int(i)] for i in ids[0])
+        if settings.save_ranks == ALL:
+            write_array(_ids_file(found, ranking, context), ids.astype(np.int32))
     return Found(names, tuple(map(float, similarities[0])), results)
+
+
+def _ids_file(found: Evaluation, ranking: str, context: RunContext) -> Path:
+    """The whole ranking as ids, which count the photographs that could be read."""
+    [name] = file_names([found.settings])
+    return context.store.root / FOLDER / f"{name}-{ranking}.npy"
 
 
 def _of_query(asked: Split, features: Sequence[Features], context: RunContext) -> list[Descriptors]:
@@ -132,13 +155,15 @@ def _whitened(
     if settings.pca_dim == TRUE_DIM:
         return queries, database, ()
     learnt, notes = whitening(database, features, settings, context)
+    if learnt is None:
+        return queries, database, notes
     return np.asarray(learnt(queries)), np.asarray(learnt(database)), notes
 
 
 def _searched(dataset: Dataset, asked: Split, described: Descriptors) -> Dataset:
     """The dataset as searched: its readable photographs, this query, no ground truth."""
     unread = np.setdiff1d(np.arange(len(dataset.database)), described.indices)
-    notes = tuple(note for note in dataset.notes if note.startswith(INCOMPLETE))
+    notes = tuple(note for note in dataset.notes if note.startswith((INCOMPLETE, LEFT_OUT)))
     plain = replace(dataset, queries=asked, ground_truth=None, protocols=(), notes=notes)
     return without(plain, unread, ())
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
+from jaxret.runtime.user_cache import find_cache_dir
 
 SETTLED_SECONDS = 3.0  # FAT keeps times to two seconds, the coarsest clock in use
 UNREADABLE = hashlib.sha256(b"").hexdigest()
@@ -24,7 +24,7 @@ class FileDigests:
     """The kept digests of one folder: file -> (size, time of change in ns, sha256)."""
 
     root: Path
-    store: Path
+    store: Path | None
     known: dict[str, tuple[int, int, str]] = field(default_factory=dict)
     changed: bool = False
 
@@ -32,9 +32,12 @@ class FileDigests:
     def of_folder(cls, root: Path) -> "FileDigests":
         root = root.resolve()
         key = hashlib.sha256(os.fsencode(root)).hexdigest()[:24]
-        store = platformdirs.user_cache_path("jaxret") / "digests" / f"{key}.json"
+        cache = find_cache_dir()
+        if cache is None:
+            return cls(root, None)
+        store = cache / "digests" / f"{key}.json"
         try:
-            kept = json.loads(store.read_text())
+            kept = json.loads(store.read_text("utf-8"))
             known = {file: (size, changed, sha) for file, (size, changed, sha) in kept.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             known = {}  # none yet, or not whole: the files themselves are the truth
@@ -60,12 +63,12 @@ class FileDigests:
 
     def save(self) -> None:
         """Keep what was computed. A cache folder that cannot be written costs time, no more."""
-        if not self.changed:
+        if not self.changed or self.store is None:
             return
         beside = self.store.with_suffix(f".{os.getpid()}.tmp")
         try:
             self.store.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(json.dumps(self.known))
+            beside.write_text(json.dumps(self.known), "utf-8")
             beside.replace(self.store)
         except OSError:
             with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ of the whole batch.
 """
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxret.runtime import preemption
 
 BATCH_AXIS = "batch"
 Part = TypeVar("Part")
@@ -40,6 +43,7 @@ def start(
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     handler = signal.getsignal(signal.SIGTERM)
     jax.distributed.initialize(coordinator, processes, process)
+    preemption.one_of_several(first=is_first())
     if not agree_on_sigterm:
         signal.signal(signal.SIGTERM, handler)  # JAX had put its own in place
 
@@ -48,6 +52,31 @@ def keep_compiled(folder: Path) -> None:
     """Compiled functions are kept in this folder, so that the next start does not compile again."""
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+_PLUGINS = {"cuda": "jax[cuda12]", "gpu": "jax[cuda12]", "tpu": "jax[tpu]"}
+
+
+def why_no_device() -> str | None:
+    """The sentence for a machine on which JAX has no device of the kind that it is told to use.
+
+    For a command that has ended: other devices may be in use afterwards. None where there is one.
+    """
+    asked = jax.config.values["jax_platforms"]
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # a bare assertion where no plugin is installed
+        reason = re.split(r"\n| \((?:you may|set) ", str(error))[0].rstrip(".")
+    else:
+        return None
+    jax.config.update("jax_platforms", None)
+    found = ", ".join(sorted({device.platform for device in jax.devices()}))
+    missing = [_PLUGINS[name] for name in str(asked).split(",") if name in _PLUGINS]
+    install = f"install what fits it (pip install '{missing[0]}') or " if missing else ""
+    return (
+        f"JAX_PLATFORMS={asked} asks for a device that JAX does not find here"
+        f"{f' ({reason})' if reason else ''}; it finds {found}: {install}unset JAX_PLATFORMS."
+    )
 
 
 def on_cpu() -> bool:

@@ -6,11 +6,14 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
 
 import jax
-from threadpoolctl import ThreadpoolController
 
 from jaxret.runtime.machine import cores
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 
 def in_threads(work: Callable[[int], None], items: Sequence[int]) -> None:
@@ -44,6 +47,8 @@ if hasattr(os, "register_at_fork"):
 
 @functools.cache
 def _libraries() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController  # of the host's path alone
+
     return ThreadpoolController()
 
 

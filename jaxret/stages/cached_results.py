@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from jaxret.defaults import OTHER_RANKINGS
+from jaxret.ranking.placement import on_device, rank_on
 from jaxret.ranking.rankings import RankingSettings
 from jaxret.runtime.artifacts import Store, digest, read_arrays, write_arrays, write_json
 from jaxret.settings import Settings
@@ -34,12 +35,14 @@ class Top:
     """The first results of every query.
 
     Attributes:
-      ids: (Q, at most DEPTH), best first.
+      ids: (Q, at most `depth`), best first.
       similarities: cosines of the first SCORED, (Q, at most SCORED), or None.
+      scores: what the ranking orders by, of as many results as were asked for, or None.
     """
 
     ids: np.ndarray
     similarities: np.ndarray | None = None
+    scores: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class CachedResults:
-    """The outcomes of one evaluation in the workdir, by ranking."""
+    """The outcomes of one evaluation in the workdir, by ranking.
+
+    Attributes:
+      database: photographs of the database, unreadable ones included.
+      saved: results of a query that the run writes out with their scores: an outcome with fewer is
+        made again.
+    """
 
     store: Store
     key: dict[str, Any]
     may_skip: bool
+    database: int
+    saved: int = 0
 
     @classmethod
     def of(
@@ -79,31 +90,52 @@ class CachedResults:
         numbers = dataclasses.asdict(how)
         numbers.pop("block_size")  # cannot change a figure
         key = {
-            "code": _code("jaxret.ranking", "jaxret.evaluation", "jaxret.descriptors.whitening"),
+            "code": _code(
+                "jaxret.functional",
+                "jaxret.ranking",
+                "jaxret.evaluation",
+                "jaxret.descriptors.whitening",
+            ),
+            "on_device": _on_device(settings),
             "queries": [one.query_key for one in features],
             "database": [one.database_key for one in features],
             "ground_truth": digest({"gnd": dataset.ground_truth}),
             "protocols": list(dataset.protocols),
+            "metrics": list(dataset.metrics),
             "pca": whitening.origin(features, settings, context),
             "numbers": numbers,
         }
-        return cls(context.store, key, features[0].how.on_bad_image == "skip")
+        may_skip, database = features[0].how.on_bad_image == "skip", len(dataset.database)
+        return cls(context.store, key, may_skip, database, settings.saved_ranks(database))
+
+    def file(self, ranking: str) -> Path:
+        """What is there when the ranking was written whole."""
+        return self.store.place("rankings", self._key(ranking)) / "outcome.json"
 
     def read(self, ranking: str) -> Outcome | None:
         """What the ranking found before; None where it must be done."""
-        folder = self.store.place("rankings", self._key(ranking))
-        if not (folder / "outcome.json").exists():
+        file = self.file(ranking)
+        if not file.exists():
             return None
-        stored = json.loads((folder / "outcome.json").read_text())
+        stored = json.loads(file.read_text("utf-8"))
         if stored["skipped"] and not self.may_skip:
             return None  # a run that skips left it: this one is to end at the photograph
+        top = Top(**read_arrays(file.parent / "top.npz"))
+        if self._too_few(top, stored["unread"], ranking):
+            return None
         return Outcome(
             figures=stored["figures"],
-            top=Top(**read_arrays(folder / "top.npz")),
+            top=top,
             unread=stored["unread"],
             skipped=[(name, reason) for name, reason in stored["skipped"]],
             notes=stored["notes"],
         )
+
+    def _too_few(self, top: Top, unread: dict[str, list[int]], ranking: str) -> bool:
+        """Whether the run wants more results, or their scores, than an earlier one kept."""
+        wanted = min(self.saved, self.database - len(unread["database"]))
+        kept = top.ids if top.scores is None and ranking in OTHER_RANKINGS else top.scores
+        return wanted > (0 if kept is None else kept.shape[1])
 
     def write(self, ranking: str, outcome: Outcome) -> None:
         """Keeps it; outcome.json comes last and says that it is whole."""
@@ -129,3 +161,9 @@ def _code(*modules: str) -> str:
         for source in sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]:
             whole.update(source.read_bytes())
     return whole.hexdigest()
+
+
+def _on_device(settings: Settings) -> bool:
+    """The order of scores that rounding alone tells apart can differ from the host's."""
+    with rank_on(settings.rank_on):
+        return on_device()

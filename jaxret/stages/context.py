@@ -4,14 +4,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from jaxret import data
 from jaxret.data.dataset import Dataset, FileSplit, Split, Subset
 from jaxret.descriptors.shards import Descriptors
 from jaxret.models.encoder import Encoder
 from jaxret.runtime.artifacts import Store
 from jaxret.runtime.timing import Clock
+from jaxret.runtime.user_cache import cache_dir
 from jaxret.settings import Settings
 from jaxret.stages.encoders import Encoders
 from jaxret.stages.features import Features
@@ -69,20 +68,27 @@ class RunContext:
 def one_encoder(member: str, dataset: str, settings: Settings) -> Settings:
     """The settings less what the features of one encoder on one dataset do not depend on."""
     return replace(
-        settings, model=member, dataset=dataset, pca_dim=None, ranking=(), whiten_on=None
+        settings,
+        model=member,
+        dataset=dataset,
+        pca_dim=None,
+        ranking=(),
+        whiten_on=None,
+        save_ranks=None,
+        save_descriptors=None,
     )
 
 
 def any_dimension(settings: Settings) -> Settings:
     """The settings less dimension and rankings: those that share one whitening."""
-    return replace(settings, pca_dim=None, ranking=())
+    return replace(settings, pca_dim=None, ranking=(), save_ranks=None, save_descriptors=None)
 
 
 def workdir_of(settings: Settings) -> Path:
     """The folder that the settings name, or the one in the user's cache."""
     if settings.workdir:
         return Path(settings.workdir).expanduser()
-    return Path(platformdirs.user_cache_dir("jaxret")) / "workdir"
+    return cache_dir() / "workdir"
 
 
 def _label(name: str, dataset: Dataset) -> str:

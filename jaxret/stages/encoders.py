@@ -41,12 +41,14 @@ class Identity:
       name: as the settings call it.
       digest: of its arrays.
       origin: None for a row of the registry.
+      notes: what was assumed or chosen when it was read, where that is not its row's.
     """
 
     name: str
     spec: ModelSpec
     digest: str
     origin: Origin | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Encoders:
@@ -55,6 +57,7 @@ class Encoders:
     def __init__(self) -> None:
         self._held: tuple[Any, Encoder] | None = None
         self._known: dict[Any, Identity] = {}
+        self._assumed: dict[Any, tuple[str, ...]] = {}  # of files, when they were read
 
     def identity(self, name: str, settings: Settings) -> Identity:
         """What converted weights say of themselves; others are loaded once to be asked.
@@ -79,11 +82,14 @@ class Encoders:
             spec = models.get(name).with_conventions(**settings.conventions)
             folder = locations.find(name, settings.weights_dir)
             if folder is not None:
-                return Identity(name, spec, loading.read_provenance(folder).digest)
+                stated = loading.read_provenance(folder)
+                made = loading.as_converted(spec, stated)
+                return Identity(name, made, stated.digest, notes=_unlike(spec, made))
         encoder = self.load(name, settings)  # or the error that says how to get it
         network = "a model of the hub" if place and is_snapshot(place) else settings.arch
         origin_of_file = Origin(place, network, Path(place).name) if place else None
-        return Identity(name, encoder.spec, encoder.digest(), origin_of_file)
+        notes = self._assumed.get(_key(name, settings), ())
+        return Identity(name, encoder.spec, encoder.digest(), origin_of_file, notes)
 
     def load(self, name: str, settings: Settings) -> Encoder:
         """The encoder; the last one asked for is kept.
@@ -94,7 +100,7 @@ class Encoders:
         key = _key(name, settings)
         if self._held is None or self._held[0] != key:
             self._held = None  # its memory is needed
-            encoder = _load(name, settings)
+            encoder, self._assumed[key] = _load(name, settings)
             spec = encoder.spec.with_conventions(**settings.conventions)
             encoder = replace(encoder, spec=spec)
             known, place = self._known.get(key), settings.checkpoints.get(name)
@@ -106,25 +112,63 @@ class Encoders:
 
 def _key(name: str, settings: Settings) -> tuple[Any, ...]:
     s = settings
-    conventions = tuple(s.conventions.items())
-    return name, s.weights, s.seed, s.checkpoint, s.arch, s.width, s.weights_dir, conventions
+    file = s.checkpoint, s.arch, s.width, s.checkpoint_key, s.mean, s.std, s.stem_pool
+    return name, s.weights, s.seed, s.weights_dir, *file, *s.conventions.items()
 
 
-def _load(name: str, settings: Settings) -> Encoder:
+def _load(name: str, settings: Settings) -> tuple[Encoder, tuple[str, ...]]:
+    """The encoder, and what was assumed of the file that it came from."""
     place = settings.checkpoints.get(name)
     if place is not None and is_snapshot(place):
-        return models.load(f"{HUB}{place}")
+        return models.load(f"{HUB}{place}"), ()
     if place is not None and checkpoint_flag.is_folder(place):
-        return FolderEncoder.find(place).load()
+        _refuse_flags_of_files(place, settings)
+        return FolderEncoder.find(place).load(), ()
     if place is not None:
         from jaxret import convert  # late: only this needs torch
 
-        encoder, report = convert.load_checkpoint(place, settings.arch, settings.width, name=name)
+        s = settings
+        encoder, report = convert.load_checkpoint(
+            place,
+            s.arch,
+            s.width,
+            name=name,
+            key=s.checkpoint_key_of(name),
+            mean=s.mean,
+            std=s.std,
+            stem_pool=s.stem_pool,
+        )
         print(report.summary(), file=sys.stderr)  # what was used and what was dropped
-        return encoder
+        return encoder, tuple(report.notes)
     if settings.weights == "random":
-        return models.random(name, settings.seed)
-    return models.load(name, settings.weights_dir)
+        return models.random(name, settings.seed), ()
+    return models.load(name, settings.weights_dir), ()
+
+
+def _refuse_flags_of_files(place: str, settings: Settings) -> None:
+    """Converted weights know their pixels and padding, and are of one network."""
+    for flag in checkpoint_flag.OF_FILES:
+        if getattr(settings, flag) is not None and len(settings.checkpoints) == 1:
+            raise UserError(
+                f"--{flag} is of a checkpoint file, and {place} holds converted weights: say it to "
+                "tools/convert.py."
+            )
+
+
+def _unlike(row: ModelSpec, made: ModelSpec) -> tuple[str, ...]:
+    """In what converted weights are of another network, or pixels, than their row says."""
+    parts = []
+    if row.arguments != made.arguments:
+        parts.append(f"its max-pool padded as {_stem(made)} (its row: {_stem(row)})")
+    for field in ("mean", "std"):
+        own, other = getattr(made, field), getattr(row, field)
+        if own != other:
+            parts.append(f"{field} {own} (its row: {other})")
+    return (f"{row.name} was converted with {'; '.join(parts)}.",) if parts else ()
+
+
+def _stem(row: ModelSpec) -> str:
+    return str(dict(row.arguments).get("stem_pool", "torch"))
 
 
 def check_names(every: Iterable[Settings]) -> None:
@@ -180,9 +224,10 @@ def model_row(identity: Identity, settings: Settings) -> dict[str, Any]:
 
 
 def origin_note(identity: Identity) -> str:
-    """A sentence on an encoder of one's own; empty for a row of the registry."""
+    """A sentence on an encoder of one's own, or on what is not as its row; empty for the rest."""
     origin = identity.origin
     if origin is None:
-        return ""
+        return " ".join(identity.notes)
     made = "" if Path(origin.place).name == origin.source else f", {origin.source}"
-    return f"{identity.name}: {origin.network}{made}, from {origin.place}."
+    assumed = "".join(f"; {note}" for note in identity.notes)
+    return f"{identity.name}: {origin.network}{made}, from {origin.place}{assumed}."

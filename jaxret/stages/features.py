@@ -111,7 +111,7 @@ def extraction(identity: Identity, dataset: Dataset, settings: Settings) -> Extr
     own = identity.spec.image_size or defaults.IMAGE_SIZE
     return Extraction(
         image_size=settings.image_size or dataset.image_size or own,
-        crop=settings.query_crop == "bbox",
+        crop=(settings.query_crop or dataset.query_crop) == "bbox",
         resize=settings.resize,
         decoder=settings.decoder,
         dtype=settings.dtype,

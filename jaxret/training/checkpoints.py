@@ -95,20 +95,45 @@ def _said_of(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def check_same_run(workdir: Path, key: dict[str, Any]) -> None:
-    """Writes down what makes this run, or raises UserError if another one lies in the workdir."""
+# Parts of a run's key that no flag says in words a user knows.
+_IN_WORDS = {
+    "initial_weights": "the weights it starts from differ",
+    "photographs": "the photographs to learn from differ",
+}
+
+
+def check_same_run(workdir: Path, key: dict[str, Any]) -> int | None:
+    """Whether the run in the workdir is this one, or this one after fewer steps.
+
+    Returns:
+        The steps of the run there, None where there is none. Nothing is written.
+
+    Raises:
+        UserError: another one lies there; the sentence names all that differs.
+    """
     path = workdir / RUN
     if not path.exists():
-        write_json(path, key)
-        return
+        return None
     there = json.loads(path.read_text("utf-8"))
     changed = [name for name in {**there, **key} if there.get(name) != key.get(name)]
+    if changed == ["steps"] and key["steps"] > there["steps"]:
+        changed = []
     if changed:
-        name = changed[0]
+        differences = [
+            _IN_WORDS.get(name, f"--{name} is {there.get(name)} there and {key.get(name)} here")
+            for name in changed
+        ]
+        longer = f", or --steps={there['steps']} or more to go on" if changed == ["steps"] else ""
         raise UserError(
-            f"{workdir} holds another training run ({name} is {there.get(name)} there and "
-            f"{key.get(name)} here): choose another --workdir."
+            f"{workdir} holds another training run ({'; '.join(differences)}): choose another "
+            f"--workdir{longer}."
         )
+    return int(there["steps"])
+
+
+def note_run(workdir: Path, key: dict[str, Any]) -> None:
+    """Writes down what makes this run."""
+    write_json(workdir / RUN, key)
 
 
 @contextmanager

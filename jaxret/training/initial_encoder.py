@@ -24,7 +24,7 @@ def starting_encoder(settings: TrainSettings) -> Encoder:
     source = Path(settings.init).expanduser()
     if source.is_dir():
         found = FolderEncoder.find(source)
-        if found.spec != spec:
+        if found.spec.name != spec.name:
             raise UserError(
                 f"--init={settings.init} holds {found.spec.name}, and --model={settings.model} is "
                 "another network."
@@ -34,8 +34,7 @@ def starting_encoder(settings: TrainSettings) -> Encoder:
         raise UserError(
             f"--init={settings.init} is neither 'converted', 'random', a file nor a folder."
         )
-    from jaxret.convert import port  # late: it needs torch
+    from jaxret.convert.files import port_file  # late: it needs torch
     from jaxret.convert.reading import read_checkpoint
 
-    checkpoint = read_checkpoint(source)
-    return port(spec, checkpoint.tensors, checkpoint.extras, consume=True)[0]
+    return port_file(spec, read_checkpoint(source))[0]

@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,14 +14,16 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from jaxret import data
+from jaxret.data.photographs import LEFT_OUT
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
 from jaxret.models.weights import saving
 from jaxret.models.weights.folders import TRAINED
-from jaxret.models.weights.locations import cache_dir
 from jaxret.runtime import parallel, preemption
+from jaxret.runtime.artifacts import digest
+from jaxret.runtime.user_cache import cache_dir
 from jaxret.training import optimizers
-from jaxret.training.checkpoints import Checkpoints, alone_in, check_same_run
+from jaxret.training.checkpoints import Checkpoints, alone_in, check_same_run, note_run
 from jaxret.training.curves import Curves, main_protocol
 from jaxret.training.data.labelled_photographs import write_dataset
 from jaxret.training.data.training_data import Batches, Tell, TrainingData
@@ -48,31 +50,61 @@ class Trained:
     curves: Curves
 
 
+# Random draws and promotions as JAX has them by itself, whatever a user's other programs ask of it.
+@jax.enable_x64(False)
+@jax.numpy_dtype_promotion("standard")
 def train(settings: TrainSettings, tell: Tell = lambda line: None) -> Trained:
     """Learns an encoder from photographs, or goes on with a run that was stopped.
 
     Raises:
         UserError: What the user can put right; nothing is written where it can be known before.
-        SystemExit: The process was told to end (SIGTERM): the state is saved.
+        SystemExit: The process was told to end (Ctrl-C, SIGTERM): the state is saved.
+        KeyboardInterrupt: Instead of it, where a program has left Ctrl-C to Python.
     """
     settings = settings.resolved()
     mesh = parallel.global_mesh()
     _check_devices(settings, mesh.size)
     encoder = starting_encoder(settings)
     dataset = data.load(settings.dataset, settings.data_dir, require_ground_truth=False)
+    for note in dataset.notes:
+        if note.startswith(LEFT_OUT):
+            tell(note)
     training_data = TrainingData.of(dataset, settings)
     workdir = workdir_of(settings)
-    check_same_run(workdir, _key(settings, encoder, training_data))
+    key = _key(settings, encoder, training_data)
+    before = check_same_run(workdir, key)
+    if before is None:
+        note_run(workdir, key)
     with alone_in(workdir) if parallel.is_first() else nullcontext():
+        if before is not None and before < settings.steps:
+            tell(_longer(settings, before, workdir))
+            note_run(workdir, key)
         if training_data.held_out is not None and parallel.is_first():
             write_dataset(training_data.held_out, workdir / HELD_OUT)
         return _Run(settings, encoder, training_data, workdir, mesh, tell).all()
 
 
 def workdir_of(settings: TrainSettings) -> Path:
+    """The folder that the settings name, or one of the run's own, however long it is."""
     if settings.workdir:
         return Path(settings.workdir).expanduser()
-    return cache_dir() / "training" / settings.digest()[:20]
+    key = {name: value for name, value in settings.key().items() if name != "steps"}
+    return cache_dir() / "training" / digest(key)[:20]
+
+
+def _longer(settings: TrainSettings, before: int, workdir: Path) -> str:
+    """What happens to a run that goes on beyond its end; what it had learnt steps aside."""
+    kept = ""
+    if (workdir / TRAINED).is_dir():  # else a run killed before its new end would seem finished
+        aside = workdir / f"{TRAINED}-{before}"
+        (workdir / TRAINED).rename(aside)
+        kept = f" What the shorter run learnt is kept in {aside}."
+    rate = float(optimizers.learning_rate(settings)(before // settings.accumulate))
+    return (
+        f"The run of {before} steps goes on to {settings.steps}: the learning rate follows the "
+        f"longer schedule from here, {rate:.2e} at step {before}, where the shorter one came to 0."
+        f"{kept}"
+    )
 
 
 def _check_devices(settings: TrainSettings, devices: int) -> None:
@@ -112,7 +144,8 @@ class _Run:
         self._checkpoints = Checkpoints(workdir / "checkpoints")
         self._rate = optimizers.learning_rate(settings)
         self._curves = Curves()
-        self._stopping = False
+        # Several processes agree through JAX, to which SIGTERM belongs.
+        self._told = preemption.Told(as_sigterm=parallel.several())
 
     def all(self) -> Trained:
         """To the end, from the newest checkpoint where there is one."""
@@ -121,23 +154,22 @@ class _Run:
         if begun == settings.steps and (self._workdir / TRAINED).is_dir():
             self._tell(f"{self._workdir} has finished its {settings.steps} steps already.")
             return Trained(self._workdir, self._curves)
-        with self._told_to_stop(), self._bar(begun) as bar:
-            if not begun:
-                if parallel.is_first():
-                    key = jax.random.wrap_key_data(jax.device_get(state["key"]))
-                    self._batches.show_views(self._workdir / VIEWS, key)
-                self._measure(0, state)
+        with self._told, self._bar(begun) as bar:
+            if not begun and parallel.is_first():
+                key = jax.random.wrap_key_data(jax.device_get(state["key"]))
+                self._batches.show_views(self._workdir / VIEWS, key)
+            self._measure_if_due(begun, state)
             for step, new, metrics, seconds in self._steps(state, begun):
                 state = new
+                self._told.hold()
                 self._record(step, metrics, seconds, bar)
-                if step % settings.validate_every == 0 or step == settings.steps:
-                    self._measure(step, state)
-                if step % settings.checkpoint_every == 0 or step == settings.steps:
+                stop = self._must_stop(step)
+                if stop or self._due(step, settings.checkpoint_every, settings.validate_every):
                     self._save(step, state)
-                if self._must_stop(step):
-                    self._save(step, state)
+                if stop or self._told.signum:
                     bar.close()
                     self._end_early(step)
+                self._measure_if_due(step, state)  # of what is saved: it need not be waited for
         self._finish(state)
         return Trained(self._workdir, self._curves)
 
@@ -198,14 +230,21 @@ class _Run:
         protocol = main_protocol(self._curves)
         return f", mAP {protocol} {100 * self._curves.retrieval[-1][protocol]:.1f}"
 
-    def _measure(self, step: int, state: Any) -> None:
+    def _due(self, step: int, *every: int) -> bool:
+        return step == self._settings.steps or any(step % steps == 0 for steps in every)
+
+    def _measure_if_due(self, step: int, state: Any) -> None:
         """Retrieval by the encoder as it is now; every process measures for itself."""
         if self._validation is None or self._curves.measured_at(step):
+            return
+        if not self._due(step, self._settings.validate_every):
             return
         found = self._validation.measure(self._learnt(state))
         if not all(math.isfinite(value) for value in found.values()):
             raise self._diverged(f"After step {step} the descriptors are not finite")
         self._curves.retrieval.append({"step": step, **found})
+        if parallel.is_first():
+            self._curves.write(self._workdir)
 
     def _learnt(self, state: Any) -> Encoder:
         state = jax.device_get(state)
@@ -218,30 +257,19 @@ class _Run:
         if parallel.is_first():
             self._curves.write(self._workdir)  # first: never behind the checkpoint
         self._checkpoints.save(step, state)
+        if not parallel.several():  # the others may still be about to agree
+            self._told.release()
 
     def _must_stop(self, step: int) -> bool:
-        return self._checkpoints.preempted(step) if parallel.several() else self._stopping
+        if parallel.several():
+            return self._checkpoints.preempted(step)
+        return self._told.signum != 0
 
     def _end_early(self, step: int) -> NoReturn:
-        kept = f"the state after step {step} of {self._settings.steps}"
-        self._tell(preemption.told_to_end(kept))
-        raise SystemExit(preemption.STATUS)
-
-    @contextmanager
-    def _told_to_stop(self) -> Iterator[None]:
-        """SIGTERM ends the run after the step at hand. Several processes let JAX agree on one."""
-
-        def stop(signum: int, frame: Any) -> None:
-            self._stopping = True
-
-        if parallel.several():
-            yield
-            return
-        before = signal.signal(signal.SIGTERM, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
+        kept = f"the state after step {step} of {self._settings.steps} is kept"
+        signum = self._told.signum or signal.SIGTERM  # another process heard it
+        self._tell(preemption.told_to_end(signum, f"{kept}, the same command goes on from there"))
+        raise self._told.end(signum)
 
     def _bar(self, begun: int) -> Any:
         return tqdm(

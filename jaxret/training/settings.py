@@ -70,23 +70,23 @@ class TrainSettings(Options):
     temperature: float | None = option(
         None, "Of the softmax. Unset: 0.5 for simclr, 0.2 for mocov2."
     )
-    projection_dim: int = option(128, "Outputs of the projection head (simclr, mocov2).")
+    projection_dim: int = option(128, "Outputs of the projection head.")
     projection_hidden: int | None = option(
         None, "Its hidden units. Unset: as many as the map has channels."
     )
     queue_size: int | None = option(
         None,
-        "Keys in the queue of mocov2, a multiple of --batch_size. Unset: about one epoch, 65536 at "
+        "Keys in the queue, a multiple of --batch_size. Unset: about one epoch, 65536 at "
         "most, so that few keys are views of the batch's own photographs.",
     )
-    slow_momentum: float = option(0.999, "Of the momentum encoder (mocov2).")
-    ap_bins: int = option(defaults.AP_BINS, "Bins of the quantised similarities (ap).")
-    ap_group: int = option(4, "Photographs of an instance in a batch (ap).")
+    slow_momentum: float = option(0.999, "Of the momentum encoder.")
+    ap_bins: int = option(defaults.AP_BINS, "Bins of the quantised similarities.")
+    ap_group: int = option(4, "Photographs of an instance in a batch.")
 
     optimizer: str = option("adamw", "Which of optax's optimisers.", OPTIMIZERS)
     learning_rate: float = option(3e-4, "After the warm-up; it ends at 0 along a cosine.")
     warmup_steps: int = option(50, "Steps of a linear rise to --learning_rate.")
-    momentum: float = option(0.9, "Share of the last update in the next (sgd, lars).")
+    momentum: float = option(0.9, "Share of the last update in the next.")
     weight_decay: float = option(1e-4, "Of kernels; batch norm and biases have none.")
     clip_norm: float | None = option(None, "Largest norm of the gradient. Unset: any.")
     accumulate: int = option(1, "Batches whose gradients make one update.")

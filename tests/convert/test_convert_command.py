@@ -53,12 +53,28 @@ def test_a_refused_file_leaves_nothing_and_one_sentence(tmp_path):
     [
         (["--model=resnet51", "--source=x.pth"], "Unknown model 'resnet51'"),
         (["--model=resnet50", "--source=absent.pth"], "absent.pth"),
+        (["--model=resnet50", "--source=x.pth", "--mean=0.5,a,0.5"], "--mean=0.5,a,0.5 must be"),
     ],
 )
 def test_what_is_not_there_is_named(arguments, words, tmp_path):
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"stem_pool": "same"}, "--stem_pool is of ResNets"),
+        ({"key": "teacher"}, "--checkpoint_key=teacher names no network"),
+        ({"mean": [0.5, 0.5]}, "must be three numbers"),
+        ({"std": [0.5, 0.5, 127.5]}, "of 0..255: divide by 255"),
+    ],
+)
+def test_flags_that_do_not_fit_leave_nothing(options, words, tmp_path):
+    with pytest.raises(UserError, match=words):
+        convert_file("efficientnet-lite0", CHECKPOINT, tmp_path / "out", **options)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_old_weights_are_replaced_and_other_files_are_not(tmp_path):

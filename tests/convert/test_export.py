@@ -11,6 +11,7 @@ import torchvision_functional
 import twins
 from safetensors.torch import load_file
 from torch import nn
+from twins.published import cirtorch_names
 
 from jaxret import UserError, models
 from jaxret.convert import export, export_file, port, to_state_dict
@@ -25,11 +26,12 @@ def encoder_part(twin):
         name for name, module in twin.named_modules() if type(module).__name__ == "UnusedNorm"
     ]
     unused += ["_fc"]  # the classifier of EfficientNet-Lite0
-    return {
+    part = {
         name: value
         for name, value in twin.state_dict().items()
         if not name.startswith(tuple(f"{module}." for module in unused))
     }
+    return cirtorch_names(part) if hasattr(twin, "pool") else part
 
 
 def assert_the_same_bits(found, expected):

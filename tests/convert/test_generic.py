@@ -46,8 +46,18 @@ def test_the_momentum_encoder_is_not_taken_for_the_encoder(plain, digest):
 def test_two_networks_under_unknown_prefixes_are_not_chosen_from(plain):
     state = {f"left.{name}": value for name, value in plain.items()}
     state |= {f"right.{name}": value for name, value in plain.items()}
-    with pytest.raises(UserError, match=r"no conv1\.weight"):
+    with pytest.raises(UserError, match=r"2 networks .*: left, right\. .*--checkpoint_key=left"):
         from_checkpoint(state, "resnet18")
+
+
+def test_a_choice_is_said_and_can_be_made(plain, digest):
+    average = {name: value + 1 for name, value in plain.items()}
+    file = {"model": plain, "model_ema": average}
+    encoder, report = from_checkpoint(file, "resnet18")
+    assert encoder.digest() == digest
+    assert "also in the file: --checkpoint_key=model_ema" in report.summary()
+    encoder, report = from_checkpoint(file, "resnet18", key="model_ema")
+    assert encoder.digest() != digest and report.key == "model_ema"
 
 
 def test_nothing_inside_the_encoder_is_forgiven(plain):

@@ -81,6 +81,9 @@ def test_simclr_of_tensorflow_and_of_pytorch_are_the_same_arrays(small):
     tensorflow = port(spec, tensorflow_names(twin.state_dict()))
     assert tensorflow[1].layout == "simclr_tensorflow"
     assert tensorflow[0].digest() == from_state_dict(spec, published).digest()
+    assert dict(tensorflow[0].spec.arguments)["stem_pool"] == "same"
+    assert "max-pool as TensorFlow's SAME" in tensorflow[1].summary()
+    assert from_state_dict(spec, published).spec == spec
 
 
 def test_byol_under_haikus_and_torchvisions_names_is_the_same(small):
@@ -141,7 +144,10 @@ def test_the_pca_beside_gem_is_kept_with_the_encoder(small):
     for pca in (PCA, {"only": PCA}, others):
         kept = from_state_dict(spec, {**published, "pca": pca}).whitening
         np.testing.assert_array_equal(kept["mean"], PCA["mean"])
-        assert sorted(kept) == ["components", "explained_variance", "mean"]
+        assert sorted(kept) == ["components", "explained_variance", "mean", "whiten"]
+        assert not kept["whiten"]
+    whitens = from_state_dict(spec, {**published, "pca": {**PCA, "whiten": True}}).whitening
+    assert sorted(whitens) == ["components", "explained_variance", "mean"]
     assert from_state_dict(spec, published).whitening is None
 
 

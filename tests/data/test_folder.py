@@ -7,7 +7,8 @@ import pytest
 from photographs import encode, noise
 
 from jaxret.data import load, names
-from jaxret.data.folder import find_photographs, load_folder
+from jaxret.data.folder import load_folder
+from jaxret.data.photographs import find_photographs
 from jaxret.errors import UserError
 
 TRUTH = {

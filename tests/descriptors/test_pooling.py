@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 import torch
 
 from jaxret.descriptors.pooling import gem, l2_normalize
@@ -44,6 +45,36 @@ def test_gem_takes_an_exponent_a_channel():
     p = np.array([1.0, 2.0, 3.0, 4.0])
     apart = np.stack([gem(fmap[..., c : c + 1], p[c])[:, 0] for c in range(4)], axis=1)
     np.testing.assert_allclose(gem(fmap, p), apart, rtol=1e-6)
+
+
+@pytest.mark.parametrize("p", [50.0, 1000.0, np.inf])
+@pytest.mark.parametrize("largest", [1e-3, 1.0, 1e4])
+def test_gem_of_a_large_exponent_comes_to_the_maximum(p, largest):
+    """x^p leaves float32's range long before p is infinite: held against float64's logarithms."""
+    fmap = np.random.default_rng(3).uniform(0.1, 1, (2, 3, 5, 7)).astype(np.float32) * largest
+    logs = np.log(fmap.astype(np.float64)).reshape(2, 15, 7)
+    theirs = np.exp(scipy.special.logsumexp(p * logs, axis=1, b=1 / 15) / p) if p < np.inf else None
+    expected = fmap.max(axis=(1, 2)) if theirs is None else theirs
+    np.testing.assert_allclose(gem(fmap, p), expected, rtol=1e-5)
+
+
+def test_gem_takes_the_maximum_for_some_channels_alone_and_has_a_gradient():
+    fmap = np.random.default_rng(4).uniform(0.1, 1, (2, 3, 3, 2)).astype(np.float32)
+    p = np.array([3.0, np.inf])
+    pooled = np.asarray(gem(fmap, p))
+    np.testing.assert_allclose(pooled[:, 0], gem(fmap[..., :1], 3.0)[:, 0], rtol=1e-6)
+    np.testing.assert_array_equal(pooled[:, 1], fmap[..., 1].max(axis=(1, 2)))
+    gradient = np.asarray(jax.grad(lambda x: gem(x, p).sum())(fmap))
+    assert np.isfinite(gradient).all()
+    assert (
+        gradient[..., 1] == (fmap[..., 1] == fmap[..., 1].max(axis=(1, 2), keepdims=True))
+    ).all()
+
+
+@pytest.mark.parametrize("p", [0.0, -3.0, np.nan, np.array([3.0, -np.inf])])
+def test_gem_refuses_an_exponent_that_is_no_generalised_mean(p):
+    with pytest.raises(UserError, match="exponent must be above 0"):
+        gem(np.ones((1, 2, 2, 2)), p)
 
 
 def test_gem_refuses_what_is_no_map():

@@ -173,6 +173,10 @@ def test_public_names_and_the_protocol_taken_by_default():
     [
         ([[0, 1, 0]], [{"ok": [0]}], None, "id 0 occurs more than once"),
         ([[0, -2]], [{"ok": [0]}], None, "holds -2"),
+        ([[1, -1, 0]], [{"ok": [0]}], None, "-1 at place 1"),
+        ([[-1, 0]], [{"ok": [0]}], None, "-1 at place 0"),
+        ([[0, 1], [-1, 1]], [{"ok": [0]}] * 2, None, "-1 at place 0"),
+        ([[2, -1, -1, 0, -1]], [{"ok": [0]}], None, "-1 at place 1"),
         ([[0.0, 1.0]], [{"ok": [0]}], None, "whole numbers"),
         ([0, 1], [{"ok": [0]}], None, "2 axes"),
         ([[0], [1]], [{"ok": [0]}], None, "2 rankings but ground truth for 1"),

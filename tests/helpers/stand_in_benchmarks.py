@@ -10,9 +10,11 @@ import pytest
 import scipy.io
 
 from jaxret.data.benchmarks import registry, stand_ins
+from jaxret.data.benchmarks.rows import study
 from jaxret.data.ground_truth import files
 
 COUNT, QUERIES = 40, 4
+STUDY = {row.name: row for row in study.ROWS}
 BOX = [3.5, 4, 120, 100.25]
 NAMES = {
     "oxford5k": [f"{place}_{n:06d}" for place in ("all_souls", "new") for n in range(20)],
@@ -30,7 +32,7 @@ def use_counts(monkeypatch: pytest.MonkeyPatch) -> None:
             queries=QUERIES,
             photographs=COUNT,
         )
-        for name, row in registry.BENCHMARKS.items()
+        for name, row in STUDY.items()
     }
     monkeypatch.setattr(registry, "BENCHMARKS", rows)
 
@@ -61,7 +63,7 @@ def content(name: str) -> dict[str, Any]:
 def write(folder: Path) -> None:
     """Official files and photographs of all five, as a folder for --manual_dir."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, row in registry.BENCHMARKS.items():
+    for name, row in STUDY.items():
         raw, path = content(name), folder / row.ground_truth.file
         if path.suffix == ".pkl":
             path.write_bytes(pickle.dumps(raw))

@@ -1,7 +1,7 @@
 """A network that compiles in seconds, and the command line with a row for it.
 
-python tiny.py takes the flags of jaxret.train, and --kill_at, --terminate_at, --kill_in_save_of: a
-step at which the process is killed or told to end.
+python tiny.py takes the flags of jaxret.train, and --kill_at, --terminate_at, --interrupt_at,
+--kill_in_save_of: a step at which the process is killed or told to end.
 """
 
 import os
@@ -20,6 +20,13 @@ TINY = replace(
     sources=(),
     parameters=0,
 )
+
+
+SENT = {
+    "kill_at": signal.SIGKILL,
+    "terminate_at": signal.SIGTERM,
+    "interrupt_at": signal.SIGINT,
+}
 
 
 def know_tiny() -> None:
@@ -45,7 +52,7 @@ def _harm(name: str, step: int) -> None:
 
         checkpoints.Checkpoints.save = killed
         return
-    sent = signal.SIGKILL if name == "kill_at" else signal.SIGTERM
+    sent = SENT[name]
     record = loop._Run._record
 
     def recorded(self, at, *others):
@@ -57,14 +64,13 @@ def _harm(name: str, step: int) -> None:
 
 
 if __name__ == "__main__":
-    from absl import app
-
     from jaxret import train
+    from jaxret.cli import command
 
     know_tiny()
     for argument in list(sys.argv[1:]):
         name, _, value = argument.removeprefix("--").partition("=")
-        if name in ("kill_at", "terminate_at", "kill_in_save_of"):
+        if name in (*SENT, "kill_in_save_of"):
             sys.argv.remove(argument)
             _harm(name, int(value))
-    app.run(train.main)
+    command.launch(train.main, train.define_flags)

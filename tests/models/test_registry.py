@@ -179,6 +179,11 @@ EXPECTED = {
     ),
     **dict.fromkeys(["simsiam", "byol"], (RESNET50, 2048)),
     **VIT,
+    **{
+        f"gem-{data}-{depth}": (bottleneck_resnet(blocks) + GEM_HEAD, 2048)
+        for data in ("sfm120k", "gl18")
+        for depth, blocks in ((50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)), (152, (3, 8, 36, 3)))
+    },
 }
 
 

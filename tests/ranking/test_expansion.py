@@ -55,7 +55,7 @@ def test_augmentation_is_the_weighted_mean_of_itself_and_its_others(weights, nor
 def test_a_row_counts_once_among_many_duplicates():
     database = np.concatenate([np.repeat(unit(1), 300, axis=0), unit(5, seed=2)])
     augmented = augment_database(database, 400, weights="uniform")
-    mean = database.sum(axis=0)  # every row exactly once, itself among them
+    mean = database.sum(axis=0, dtype=np.float64)  # every row exactly once, itself among them
     expected = np.tile(mean / np.linalg.norm(mean), (305, 1))
     np.testing.assert_allclose(augmented, expected, atol=1e-6)
 

@@ -49,7 +49,7 @@ def test_whitened_where_a_dimension_is_given(files, settings):
 
 
 def _text(path):
-    path.write_text("0.1 0.2")
+    path.write_text("no numbers")
 
 
 def _pickled(path):
@@ -59,8 +59,8 @@ def _pickled(path):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (_text, "queries.npy cannot be read as a NumPy array"),
-        (_pickled, "queries.npy cannot be read as a NumPy array"),
+        (_text, "queries.npy holds no lines of numbers"),
+        (_pickled, r"queries.npy must hold numbers .* but holds no array of numbers"),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: np.save(path, np.zeros((3, 8))), "has 3 rows, but the qimlist"),
         (lambda path: np.save(path, np.zeros((2, 7))), "has 7 numbers a row"),
@@ -86,3 +86,60 @@ def test_caffenet_descriptors_of_oxford5k_reach_their_published_map(shared_data,
     settings = jaxret.Settings(workdir=str(tmp_path / "workdir"), ranking=("G",))
     [figure] = run_given(features, tmp_path / "queries.npy", truth, settings).figures
     assert round(100 * figure["map"], 2) == 40.30
+
+
+@pytest.mark.filterwarnings("ignore:.*L2-normalised")
+def test_rows_that_are_named_may_stand_in_any_order(files, settings, tmp_path):
+    plain = run_given(*files, settings=settings, report=False)
+    rows, order = np.load(files[0]), np.random.default_rng(1).permutation(20)
+    lines = [f"{i}.JPG," + ",".join(map(str, rows[i])) for i in order]
+    (tmp_path / "rows.csv").write_text("\n".join(["stranger.jpg" + ",0" * 8, *lines]))
+    named = run_given(tmp_path / "rows.csv", *files[1:], settings=settings, report=False)
+    assert [f["ap"] for f in named.figures] == [f["ap"] for f in plain.figures]
+    (tmp_path / "rows.csv").write_text("\n".join(lines[1:]))
+    with pytest.raises(UserError, match=rf"no row of 1 of the 20 .* such as '{order[0]}.jpg'"):
+        run_given(tmp_path / "rows.csv", *files[1:], settings=settings, report=False)
+
+
+@pytest.mark.filterwarnings("ignore:.*L2-normalised")
+def test_a_folder_of_saved_descriptors_is_enough(files, settings, tmp_path):
+    plain = run_given(*files, settings=settings, report=False)
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    for source, name in zip(files, ("database.npy", "queries.npy", "gnd.json"), strict=True):
+        (folder / name).write_bytes(source.read_bytes())
+    again = run_given(folder, None, None, settings=settings, report=False)
+    assert [f["ap"] for f in again.figures] == [f["ap"] for f in plain.figures]
+    assert {(f["model"], f["dataset"]) for f in again.figures} == {("saved", "saved")}
+    order = np.random.default_rng(1).permutation(20)
+    np.save(folder / "database.npy", np.load(files[0])[order])
+    (folder / "names.txt").write_text("".join(f"{i}.jpg\n" for i in order))
+    turned = run_given(folder, None, None, settings=settings, report=False)
+    assert [f["ap"] for f in turned.figures] == [f["ap"] for f in plain.figures]
+    (folder / "names.txt").write_text("0.jpg\n")
+    with pytest.raises(UserError, match=r"has 20 rows, 1 names lie beside it"):
+        run_given(folder, None, None, settings=settings)
+    (folder / "gnd.json").unlink()
+    with pytest.raises(UserError, match=r"holds no gnd.json: say --ground_truth"):
+        run_given(folder, None, None, settings=settings)
+
+
+def test_one_file_alone_is_not_enough(files, settings):
+    with pytest.raises(UserError, match="go together"):
+        run_given(files[0], None, files[2], settings=settings)
+
+
+@pytest.mark.filterwarnings("ignore:.*L2-normalised")
+def test_ranked_lists_are_saved(files, settings, tmp_path):
+    settings = jaxret.Settings(**{**settings.__dict__, "save_ranks": "3"})
+    run_given(*files, settings=settings, report=False)
+    text = (tmp_path / "workdir" / "rankings" / "database-mine-G.csv").read_text()
+    lines = text.splitlines()
+    assert lines[0] == "query,rank,photograph,similarity,classic"
+    assert len(lines) == 1 + 2 * 3 and lines[1].startswith("a.jpg,1,") and "positive" in lines[1]
+    whole = jaxret.Settings(**{**settings.__dict__, "save_ranks": "all"})
+    results = run_given(*files, settings=whole, report=False)
+    ids = np.load(tmp_path / "workdir" / "rankings" / "database-mine-G+AQE.npy")
+    truth = json.loads(files[2].read_text())["gnd"]
+    assert ids.shape == (2, 20)
+    assert jaxret.evaluate(ids, truth)["map"] == results.figures[1]["map"]

@@ -24,11 +24,11 @@ COMMON = (
 )
 
 SMALL_SHARDS = """
-from absl import app
+from jaxret.cli import command
 from jaxret.descriptors import extract
-from jaxret.main import main
+from jaxret.main import define_flags, main
 extract.SHARD = 4
-app.run(main)
+command.launch(main, define_flags)
 """
 
 

@@ -1,7 +1,8 @@
-"""SIGTERM, as schedulers send it: the run ends in seconds, and the next one goes on from there."""
+"""Ctrl-C, SIGTERM, SIGHUP: the run ends in seconds, and the next one goes on from there."""
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -9,25 +10,46 @@ import time
 from pathlib import Path
 
 import pytest
+import tiny
 from PIL import Image
 from ports import free_port
 from skimage import data as photographs
 
 SECONDS = 10  # what schedulers give at the least is thirty
-SENTENCE = "told to end (SIGTERM); what was finished is kept, the same command goes on from there"
+TOLD = "told to end ({}); what was finished is kept, the same command goes on from there"
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+every_signal = pytest.mark.parametrize("signum", list(NAMES), ids=list(NAMES.values()))
+ROOT = Path(__file__).resolve().parents[2]
+
+# A shell that starts the tests in its background has them ignore Ctrl-C.
+HEARD = """
+import signal
+for signum in (signal.SIGHUP, signal.SIGTERM):
+    signal.signal(signum, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
 
 RUN = """
-from absl import app
-from jaxret.descriptors import extract
-from jaxret.main import main
-extract.SHARD = 2
-app.run(main)
+from jaxret.runtime import preemption
+preemption.end_when_told()
+from jaxret.cli import command
+from jaxret.descriptors import extraction
+from jaxret.main import define_flags, main
+extraction.SHARD = 2
+command.launch(main, define_flags)
+"""
+
+SCRIPT = """
+import runpy, sys
+sys.argv[:1] = []
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 BUSY = """
 import jax
-from jaxret import preemption
-preemption.end_on_sigterm(grace=1.0)
+from jaxret.runtime import preemption
+preemption.end_when_told(grace=1.0)
 endless = jax.jit(lambda x: jax.lax.fori_loop(0, 10**9, lambda _, x: x + x @ x, x))
 print("busy", flush=True)
 endless(jax.numpy.zeros((300, 300))).block_until_ready()
@@ -36,8 +58,9 @@ endless(jax.numpy.zeros((300, 300))).block_until_ready()
 
 def start(code: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", HEARD + code, *map(str, arguments)],
         env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -52,50 +75,152 @@ def start_busy(code: str) -> subprocess.Popen[str]:
     return process
 
 
-def end(process: subprocess.Popen[str]) -> str:
-    """Sends SIGTERM; the run says so and ends in time with status 143. What it printed."""
+def end(process: subprocess.Popen[str], signum: signal.Signals = signal.SIGTERM) -> str:
+    """Sends the signal; the run says so and ends in time with its status. What it printed."""
     assert process.poll() is None, process.communicate()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signum)
+    return ended(process, signum)
+
+
+def ended(process, signum, told: str = TOLD, seconds: float = SECONDS) -> str:
     sent = time.monotonic()
     printed, said = process.communicate(timeout=60)
-    assert time.monotonic() - sent < SECONDS
-    assert process.returncode == 143, said
-    assert SENTENCE in said
+    assert time.monotonic() - sent < seconds
+    assert process.returncode == 128 + signum, said
+    assert said.count(told.format(NAMES[signum])) == 1, said
     assert "Traceback" not in said
+    assert "Fatal" not in said
     return printed
 
 
-def test_a_run_inside_a_compiled_function_ends_all_the_same():
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_run_inside_a_compiled_function_ends_all_the_same(signum):
     """Python's own handler would wait until the function returns."""
     process = start_busy(BUSY)
     time.sleep(1.0)  # compiled, and running
-    end(process)
+    end(process, signum)
 
 
-SAVING = """
-import signal, time
-from jaxret import preemption
-preemption.end_on_sigterm(grace=0.2)
-ours = signal.signal(signal.SIGTERM, lambda *_: print("saving", flush=True))
+DEAF = """
+import numpy
+from jaxret.runtime import preemption
+preemption.end_when_told(grace=60.0)
 print("busy", flush=True)
-time.sleep(1.5)
-signal.signal(signal.SIGTERM, ours)
-print("saved", flush=True)
-time.sleep(60)
+numpy.linalg.svd(numpy.random.rand(8000, 8000))  # minutes, in which Python hears of nothing
 """
 
 
-def test_a_stage_that_saves_first_is_left_to_it():
-    process = start_busy(SAVING)
-    process.send_signal(signal.SIGTERM)
+def test_a_second_ctrl_c_ends_at_once():
+    process = start_busy(DEAF)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    end(process, signal.SIGINT)
+
+
+SAVING = """
+import signal, sys, time
+from jaxret.runtime import preemption
+preemption.end_when_told(grace=0.2)
+with preemption.Told() as told:
+    told.hold()
+    print("busy", flush=True)
+    while not told.signum:
+        time.sleep(0.01)
+    print("saving", flush=True)
+    time.sleep({seconds})
+    print("saved", flush=True)
+    raise told.end(told.signum)
+"""
+
+
+def test_the_same_ctrl_c_passed_on_by_a_parent_is_not_a_second_one():
+    process = start_busy(SAVING.format(seconds=0.4))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert (printed, process.returncode) == ("saving\nsaved\n", 130)
+
+
+@every_signal
+def test_a_stage_that_saves_first_is_left_to_it(signum):
+    process = start_busy(SAVING.format(seconds=0.4))
+    process.send_signal(signum)
+    printed, _ = process.communicate(timeout=60)
+    assert (printed, process.returncode) == ("saving\nsaved\n", 128 + signum)
+
+
+def test_but_not_at_a_second_ctrl_c():
+    process = start_busy(SAVING.format(seconds=60.0))
+    process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "saving\n"
-    assert process.stdout.readline() == "saved\n"
-    end(process)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=SECONDS)[0] == ""
+    assert process.returncode == 130
+
+
+IGNORED = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts what runs in its background
+from jaxret.runtime import preemption
+preemption.end_when_told()
+print("busy", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_runs_in_the_background_of_a_shell_is_not_for_ctrl_c():
+    code = IGNORED.replace("sys.stdin.readline()", "time.sleep(0.3)")
+    process = start_busy(code)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
+
+
+BLOCKED = """
+import os, sys, time
+from jaxret.runtime import preemption
+preemption.end_when_told(grace=0.5)
+print("busy", flush=True)
+sys.stderr.write("x" * 10**6)  # nobody reads it
+"""
+
+
+def test_a_terminal_that_takes_no_more_text_does_not_keep_a_run():
+    process = start_busy(BLOCKED)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=SECONDS) == 130
+    process.communicate()
+
+
+NOTEBOOK = """
+import signal, time
+from jaxret.runtime.preemption import Told
+try:
+    with Told() as told:
+        told.hold()
+        print("busy", flush=True)
+        while not told.signum:
+            time.sleep(0.01)
+        raise told.end(told.signum)
+except KeyboardInterrupt:
+    print("interrupted", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+def test_a_notebook_gets_its_own_interrupt():
+    process = start_busy(NOTEBOOK)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[0] == "interrupted True\n"
 
 
 DESTROYED = """
 import os, signal, time
-from jaxret import preemption
+from jaxret.runtime import preemption
 
 class Bar:
     def __del__(self):
@@ -103,7 +228,7 @@ class Bar:
         for _ in range(1000):
             time.sleep(0.001)
 
-preemption.end_on_sigterm(grace=60.0)
+preemption.end_when_told(grace=60.0)
 try:
     bar = Bar()
     del bar
@@ -121,13 +246,13 @@ def test_a_signal_while_an_object_is_destroyed_is_raised_after_it_and_once():
 
 
 UNRAISABLE = """
-from jaxret import preemption
+from jaxret.runtime import preemption
 
 class Bar:
     def __del__(self):
         raise SystemExit(3)
 
-preemption.end_on_sigterm()
+preemption.end_when_told()
 bar = Bar()
 del bar
 """
@@ -181,26 +306,30 @@ STAGES = {
 
 @pytest.fixture(scope="module")
 def undisturbed(folder, tmp_path_factory):
+    """What a whole run writes, and the seconds that it takes."""
     workdir = tmp_path_factory.mktemp("undisturbed")
+    began = time.monotonic()
     process = start(RUN, *flags(folder, workdir))
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    return shards(workdir)
+    return shards(workdir), time.monotonic() - began
 
 
 @pytest.mark.slow
-def test_ended_in_every_stage_the_next_run_goes_on(undisturbed, folder, tmp_path):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_ended_in_every_stage_the_next_run_goes_on(undisturbed, folder, tmp_path, signum):
     """One workdir, whose run is ended in one stage after the other."""
-    assert len(undisturbed) == 21
+    whole, _ = undisturbed
+    assert len(whole) == 21
     for stage, reached in STAGES.items():
         before = shards(tmp_path)
         process = start(RUN, *flags(folder, tmp_path))
         wait_until(process, lambda reached=reached: reached(tmp_path))
-        end(process)
-        assert before.items() <= shards(tmp_path).items() <= undisturbed.items(), stage
+        end(process, signum)
+        assert before.items() <= shards(tmp_path).items() <= whole.items(), stage
         assert not (tmp_path / "results.json").exists()
         assert not list(tmp_path.rglob(".*.part")), stage  # what was half written is cleared away
-    assert shards(tmp_path) == undisturbed
+    assert shards(tmp_path) == whole
     process = start(RUN, *flags(folder, tmp_path))
     said, progress = process.communicate(timeout=300)
     assert process.returncode == 0, progress
@@ -209,11 +338,127 @@ def test_ended_in_every_stage_the_next_run_goes_on(undisturbed, folder, tmp_path
 
 
 @pytest.mark.slow
+def test_ended_at_any_moment_from_the_first_import_to_the_report(undisturbed, folder, tmp_path):
+    """Twelve seeded moments of one run's time, one in each twelfth of it; each in a new workdir."""
+    whole, seconds = undisturbed
+    draw = random.Random(5)
+    for part in range(12):
+        workdir = tmp_path / str(part)
+        moment = 0.3 + seconds * 0.9 * (part + draw.random()) / 12
+        process = start(RUN, *flags(folder, workdir))
+        time.sleep(moment)
+        if process.poll() is None:  # a machine that has become faster
+            end(process, signal.SIGINT)
+        assert shards(workdir).items() <= whole.items(), moment
+        assert not list(workdir.rglob(".*.part")), moment
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_ended_before_jax_starts(folder, tmp_path, seed):
+    process = start("print('busy', flush=True)\n" + RUN, *flags(folder, tmp_path))
+    assert process.stdout.readline() == "busy\n"
+    time.sleep(random.Random(seed).uniform(0.1, 0.6))
+    end(process, signal.SIGINT)
+
+
+LEARN = ["--loss=mocov2", "--model=tiny", "--init=random", "--batch_size=8", "--image_size=40"]
+LEARN += ["--validation_size=64", "--steps=60", "--warmup_steps=2", "--projection_dim=16"]
+LEARN += ["--checkpoint_every=20", "--validate_every=20"]
+
+
+@pytest.mark.slow
+def test_learning_ends_before_in_and_after_a_step(folder, tmp_path):
+    """At seeded moments of one workdir's runs; the last one goes on to the end."""
+    learn = [tiny.__file__, f"--dataset={folder}", f"--workdir={tmp_path}", *LEARN]
+    draw = random.Random(3)
+    for least, most in [(0.3, 2), (2, 6), (6, 9), (9, 13), (9, 13)]:
+        process = start(SCRIPT, *learn)
+        time.sleep(draw.uniform(least, most))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGINT)
+        ended(process, signal.SIGINT, "told to end ({}); ")
+    process = start(SCRIPT, *learn)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    steps = [row.split(",")[0] for row in (tmp_path / "loss.csv").read_text().splitlines()[1:]]
+    assert steps == [str(step) for step in range(1, 61)]
+
+
+TOOLS = {
+    "verify": ["--model=resnet50", "--image_size=64"],
+    "decisions": ["--dataset=demo", "--image_size=64"],
+    "ablation": ["--features=x", "--query_features=x", "--ground_truth=x"],
+    "convert": ["--model=resnet50", "--source=x"],
+    "export": ["--model=efficientnet-lite0", "--output=x.pth"],
+    "make_ground_truth": ["--folder=x"],
+    "make_stand_ins": ["--ground_truth=x", "--output=x"],
+    "download": ["simclr2x"],
+    "benchmark": ["ranking"],
+}
+
+# No tool gets past this module, so that all are at work when they are interrupted.
+HELD_UP = """
+import sys, time
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == "absl" or name == "benchmarks":
+            print("busy", flush=True)
+            time.sleep(60)
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_ends_at_once(tool):
+    script = ROOT / "tools" / f"{tool}.py"
+    process = start(HELD_UP + SCRIPT, script, *TOOLS[tool])
+    assert process.stdout.readline() == "busy\n"
+    process.send_signal(signal.SIGINT)
+    ended(process, signal.SIGINT, "told to end ({}); ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [3, 6, 12])
+def test_a_tool_at_work_ends_in_seconds(seconds):
+    process = start(SCRIPT, ROOT / "tools" / "verify.py", "--model=resnet50")
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    ended(process, signal.SIGINT, "told to end ({}); ")
+
+
+@pytest.mark.slow
 def test_one_of_several_processes_ends_too(folder, tmp_path):
     """JAX takes SIGTERM for itself when processes join."""
-    once = [*flags(folder, tmp_path), "--bn_recalibration=none"]
-    together = ["--multihost", f"--coordinator=localhost:{free_port()}", "--processes=2"]
-    two = [start(RUN, *once, *together, f"--process={number}") for number in (0, 1)]
+    two = two_processes(folder, tmp_path)
     wait_until(two[0], lambda: len(shards(tmp_path)) >= 2)
     for process in reversed(two):
         end(process)
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_terminal_of_two_processes_ends_both(folder, tmp_path):
+    two = two_processes(folder, tmp_path)
+    wait_until(two[0], lambda: len(shards(tmp_path)) >= 2)
+    for process in two:
+        process.send_signal(signal.SIGINT)
+    for process in two:
+        ended(process, signal.SIGINT)
+
+
+def two_processes(folder, workdir) -> list[subprocess.Popen[str]]:
+    once = [*flags(folder, workdir), "--bn_recalibration=none"]
+    together = ["--multihost", f"--coordinator=localhost:{free_port()}", "--processes=2"]
+    return [start(RUN, *once, *together, f"--process={number}") for number in (0, 1)]
+
+
+@pytest.mark.slow
+def test_two_that_learn_together_end_after_one_step(folder, tmp_path):
+    together = ["--multihost", f"--coordinator=localhost:{free_port()}", "--processes=2"]
+    learn = [tiny.__file__, f"--dataset={folder}", f"--workdir={tmp_path}", *LEARN, *together]
+    two = [start(SCRIPT, *learn, "--steps=100000", f"--process={n}") for n in (0, 1)]
+    wait_until(two[0], lambda: (tmp_path / "checkpoint.json").exists())
+    for process in two:
+        process.send_signal(signal.SIGINT)
+    for process in two:
+        ended(process, signal.SIGINT, "told to end ({}); the state after step ", seconds=30)

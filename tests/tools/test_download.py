@@ -161,7 +161,8 @@ def test_models_that_need_no_download_and_models_without_address(tmp_path):
 def test_every_row_has_an_address_that_can_be_fetched():
     for name in models.names():
         for source in models.get(name).sources:
-            assert source.url.startswith(("https://", "gdrive:", "pypi:")), name
+            secure = source.url.startswith(("https://", "gdrive:", "pypi:"))
+            assert secure or source.note.startswith("HTTP only"), name
             assert models.get(name).licence, name
 
 
@@ -172,7 +173,7 @@ def oxford(publisher, monkeypatch):
     for name, data in content.items():
         (publisher.folder / name).write_bytes(data)
     files = tuple(sources.Archive(name, f"{publisher.base}/{name}") for name in content)
-    monkeypatch.setattr(sources, "files_of", lambda _: files)
+    monkeypatch.setattr(sources, "files_of", lambda *_: files)
     return content
 
 
@@ -202,11 +203,71 @@ def test_silent_servers_are_asked_once(tmp_path, monkeypatch):
     assert (coming.unknown, coming.bytes, len(asked)) == (100, 0, 1)
 
 
+LISTS = {
+    "one line": "{md5}  images_000.tar\n",
+    "without the name": "{md5}\n",
+    "many": "{zeros}  https://host/yfcc100m/00000.tar\n{sha256}  https://host/images_000.tar\n",
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_archives_are_held_against_their_makers_list(publisher, tmp_path, monkeypatch, kind):
+    """The form of Google Landmarks (md5, a list a file) and that of ILIAS (sha256, one for all)."""
+    content = publisher.folder / "images_000.tar"
+    content.write_bytes(b"photographs")
+    digests = {kind: checks.digest(content, kind) for kind in ("md5", "sha256")}
+    (publisher.folder / "list.txt").write_text(LISTS[kind].format(zeros="0" * 64, **digests))
+    file = sources.Archive(
+        "index/images_000.tar",
+        f"{publisher.base}/images_000.tar",
+        digests=f"{publisher.base}/list.txt",
+    )
+    monkeypatch.setattr(sources, "files_of", lambda *_: (file,))
+    (path,) = sources.fetch_dataset("gldv2", tmp_path / "manual")
+    assert path == tmp_path / "manual" / "index" / "images_000.tar"
+    assert path.read_bytes() == b"photographs"
+    path.unlink()
+    content.write_bytes(b"photographt")
+    with pytest.raises(UserError, match="is not the file that was published"):
+        sources.fetch_dataset("gldv2", tmp_path / "manual")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["", "<html>not found</html>", "0" * 64 + "  other.tar\n" * 2])
+def test_a_list_without_the_checksum_is_said(publisher, tmp_path, monkeypatch, text):
+    (publisher.folder / "a.tar").write_bytes(b"photographs")
+    (publisher.folder / "list.txt").write_text(text or "\n")
+    file = sources.Archive("a.tar", f"{publisher.base}/a.tar", digests=f"{publisher.base}/list.txt")
+    monkeypatch.setattr(sources, "files_of", lambda *_: (file,))
+    with pytest.raises(UserError, match=r"list\.txt holds no checksum of a\.tar"):
+        sources.fetch_dataset("gldv2", tmp_path)
+    assert not (tmp_path / "a.tar").exists()
+
+
+def test_what_is_given_out_by_hand_is_said(tmp_path):
+    with pytest.raises(UserError, match=r"open https://doi\.org/10\.4121/19580806, take it"):
+        sources.fetch_dataset("amstertime", tmp_path)
+    (tmp_path / "AmsterTime.zip").touch()
+    assert sources.fetch_dataset("amstertime", tmp_path) == [tmp_path / "AmsterTime.zip"]
+
+
+def test_some_archives_of_a_database_alone():
+    files = [file.file for file in sources.files_of("gldv2-private", "0-1,7")]
+    assert files[0] == "retrieval_solution_v2.1.csv"
+    assert [file for file in files if file.startswith("index/")] == [
+        f"index/images_{number:03d}.tar" for number in (0, 1, 7)
+    ]
+    assert sum(file.startswith("test/") for file in files) == 20
+    assert len(sources.files_of("gldv2", "positives+5")) == 121
+    with pytest.raises(UserError, match="is for gldv2"):
+        sources.files_of("holidays", "0-1")
+
+
 def test_sources_agree_with_what_the_builders_look_for():
     from jaxret.data.benchmarks.revisitop1m import revisitop1m_dataset_builder as builder
 
     for name, row in registry.BENCHMARKS.items():
-        wanted = {row.ground_truth.file, *(archive.file for archive in row.archives)}
+        wanted = {file.file for file in row.files}
         assert {file.file for file in sources.files_of(name)} == wanted
     parts = [builder.archive_name(number) for number in range(1, builder.PARTS + 1)]
     assert [file.file for file in sources.files_of("revisitop1m")] == parts

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optax
 import pytest
 import tiny
 from PIL import Image
@@ -20,6 +21,7 @@ from jaxret import models
 from jaxret.errors import UserError
 from jaxret.models.weights import loading
 from jaxret.training import loop
+from jaxret.training.checkpoints import check_same_run, note_run
 from jaxret.training.loop import train
 from jaxret.training.settings import TrainSettings
 
@@ -51,6 +53,7 @@ def settings(folder, workdir, **others):
 def command(folder, workdir, *flags, **others):
     """Runs the command line in a process of its own, on one device."""
     given = {**COMMON, "dataset": folder, "workdir": workdir, **others}
+    del given["projection_dim" if given.get("loss") == "ap" else "ap_group"]  # of other losses
     line = [sys.executable, str(TINY), *flags, *(f"--{k}={v}" for k, v in given.items())]
     environment = {**os.environ, "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
     return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=240)
@@ -157,8 +160,58 @@ def test_a_finished_run_is_not_run_again(undisturbed, folder):
 
 def test_another_run_in_the_same_workdir_is_refused(undisturbed, folder):
     workdir, _ = undisturbed
-    with pytest.raises(UserError, match=r"learning_rate is 0.0003 there and 0.1 here"):
+    with pytest.raises(UserError, match=r"--learning_rate is 0.0003 there and 0.1 here"):
         train(settings(folder, workdir, loss="mocov2", learning_rate=0.1))
+
+
+def test_all_that_differs_is_named_and_no_digest(tmp_path):
+    key = {"steps": 3, "learning_rate": 0.1, "photographs": "ab" * 32, "initial_weights": "cd" * 32}
+    assert check_same_run(tmp_path, key) is None and not list(tmp_path.iterdir())
+    note_run(tmp_path, key)
+    assert check_same_run(tmp_path, key) == 3
+    assert check_same_run(tmp_path, {**key, "steps": 6}) == 3  # more steps: the same run goes on
+    with pytest.raises(UserError, match=r"--steps is 3 there and 2 here.*or --steps=3 or more"):
+        check_same_run(tmp_path, {**key, "steps": 2})
+    other = {**key, "steps": 6, "learning_rate": 0.2, "photographs": "x", "initial_weights": "y"}
+    with pytest.raises(UserError) as raised:
+        check_same_run(tmp_path, other)
+    said = str(raised.value)
+    for part in (
+        *("--steps is 3 there and 6 here", "--learning_rate is 0.1 there and 0.2 here"),
+        *("the weights it starts from differ", "the photographs to learn from differ"),
+    ):
+        assert part in said
+    assert "abab" not in said and "cdcd" not in said
+
+
+def test_the_own_workdir_of_a_run_does_not_depend_on_its_length(folder, tmp_path):
+    short, long, other = (
+        replace(settings(folder, tmp_path), workdir=None, **changed)
+        for changed in ({}, {"steps": 99}, {"seed": 1})
+    )
+    assert loop.workdir_of(short) == loop.workdir_of(long) != loop.workdir_of(other)
+
+
+@pytest.mark.slow
+def test_more_steps_go_on_where_the_run_ended(folder, tmp_path):
+    short = settings(folder, tmp_path, steps=5, held_out=0.0)
+    train(short)
+    first = losses(tmp_path)
+    learnt = loading.read_provenance(tmp_path / "encoder").digest
+    told = []
+    train(replace(short, steps=9), told.append)
+    assert losses(tmp_path)[:5] == first
+    assert [step for step, _ in losses(tmp_path)] == list(map(str, range(1, 10)))
+    assert "The run of 5 steps goes on to 9: the learning rate follows the longer" in told[0]
+    assert any("Going on after step 5 of 9" in line for line in told)
+    rates = [float(row["learning_rate"]) for row in rows(tmp_path)]
+    schedule = optax.warmup_cosine_decay_schedule(0.0, short.learning_rate, 2, 9)
+    np.testing.assert_allclose(rates[5:], [schedule(step) for step in range(5, 9)], rtol=1e-6)
+    assert f"{float(schedule(5)):.2e} at step 5" in told[0]
+    assert loading.read_provenance(tmp_path / "encoder-5").digest == learnt
+    assert loading.read_provenance(tmp_path / "encoder").digest != learnt
+    train(replace(short, steps=9), told.append)
+    assert "has finished its 9 steps already" in told[-1]
 
 
 @pytest.mark.slow

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 
 def cases(flags: argparse.Namespace) -> Iterator[tuple[str, int, int, str]]:
     """Every (model, size, batch, dtype) of the comma-separated flags."""
@@ -22,6 +20,8 @@ def cases(flags: argparse.Namespace) -> Iterator[tuple[str, int, int, str]]:
 
 def float32_on_both_sides() -> None:
     """Float32 means float32; PyTorch would let cuDNN round to TF32."""
+    import torch
+
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
 

@@ -1,6 +1,7 @@
 """Timing of several contenders in one run, and what there is to say about the machine."""
 
 import datetime
+import importlib.util
 import os
 import platform
 import resource
@@ -53,9 +54,18 @@ def machine() -> dict[str, Any]:
     """Date, processor, cores and how busy they are, versions."""
     import jax
     import numpy as np
-    import torch
 
     devices = jax.local_devices()
+    versions = {
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+    }
+    threads = None
+    if importlib.util.find_spec("torch"):  # a TPU's machine need not have it
+        import torch
+
+        threads, versions["torch"] = torch.get_num_threads(), torch.__version__
     return {
         "date": datetime.date.today().isoformat(),
         "processor": _processor(),
@@ -63,13 +73,8 @@ def machine() -> dict[str, Any]:
         "load_average": os.getloadavg()[0],
         "devices": [device.device_kind for device in devices],
         "platform": devices[0].platform,
-        "torch_threads": torch.get_num_threads(),
-        "versions": {
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
+        "torch_threads": threads,
+        "versions": versions,
     }
 
 

@@ -89,12 +89,18 @@ def fold(twin: nn.Module) -> nn.Module:
     return twin
 
 
-def compiled(describe: nn.Module) -> Describe:
-    """torch.compile with the weights frozen in (constant folding, packed for the CPU's kernels)."""
+def compiled(describe: nn.Module, tuned: bool = True) -> Describe:
+    """torch.compile with the weights frozen in (constant folding, packed for the CPU's kernels).
+
+    Args:
+        tuned: on a GPU, try every kernel first: minutes for a large network.
+    """
     import torch._inductor.config as inductor
 
     inductor.freezing = True
-    return torch.compile(describe, mode="max-autotune-no-cudagraphs" if _on_gpu() else None)
+    return torch.compile(
+        describe, mode="max-autotune-no-cudagraphs" if tuned and _on_gpu() else None
+    )
 
 
 def _on_gpu() -> bool:

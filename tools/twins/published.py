@@ -34,6 +34,13 @@ def published_state(spec: ModelSpec, twin: nn.Module) -> dict[str, Any]:
         return {"state_dict": _permuted_views(state) | _linear("fc", 2048, 1000)}
     if spec.name.startswith("resnet"):
         return state | _linear("fc", 2048, 1000)
+    if spec.layout == "cirtorch":
+        meta: dict[str, Any] = {
+            "architecture": f"resnet{dict(spec.arguments)['depth']}",
+            "pooling": "gem",
+        }
+        meta |= {"mean": list(spec.mean), "std": list(spec.std), "outputdim": spec.channels}
+        return {"meta": meta, "state_dict": cirtorch_names(state)}
     if spec.name == "byol":
         return byol_names(state)
     companions = {
@@ -57,6 +64,23 @@ def _wrapped(spec: ModelSpec, twin: nn.Module, state: dict[str, Any]) -> dict[st
     if spec.name.startswith("gem"):
         return {"state_dict": state, "model_options": {"arch": f"{spec.name}_rmac"}}
     return state
+
+
+def cirtorch_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A ResNet with GeM under cirtorch's names: `features` is nn.Sequential(*children)."""
+    head = {name: value for name, value in state.items() if name.startswith(("pool.", "whiten."))}
+    trunk = {name: value for name, value in state.items() if name not in head}
+    return sequential_names(trunk, "features.") | head
+
+
+def sequential_names(state: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    """A ResNet as nn.Sequential(conv1, bn1, relu, maxpool, layer1, ...): numbers for names."""
+    order = ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"]
+    renamed = {}
+    for name, value in state.items():
+        module, rest = name.split(".", 1)
+        renamed[f"{prefix}{order.index(module)}.{rest}"] = value
+    return renamed
 
 
 def _permuted_views(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -50,7 +50,7 @@ class Residual(nn.Module):
 
 
 class GeM(nn.Module):
-    """The learned power `adpool.p`."""
+    """The learned power, `adpool.p` or `pool.p`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +69,7 @@ class ResNet(nn.Module):
         stem_pool: str = "torch",
         stages: int = 4,
         descriptor: int = 0,
+        head: str = "ap-gem",
     ):
         super().__init__()
         bottleneck = depth >= 50
@@ -85,7 +86,11 @@ class ResNet(nn.Module):
                 inputs = planes * 4 if bottleneck else planes
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
         self.stages = stages
-        if descriptor:
+        if head == "cirtorch":
+            self.pool = GeM()
+            if descriptor:
+                self.whiten = nn.Linear(inputs, descriptor)
+        elif descriptor:
             self.adpool = GeM()
             self.fc = nn.Linear(inputs, descriptor)
 
@@ -99,7 +104,16 @@ class ResNet(nn.Module):
             outputs["adpool"] = x = self.adpool(x)
             descriptor = functional.normalize(self.fc(x.flatten(1)), dim=1)
             outputs["fc"] = descriptor[:, :, None, None]
+        if hasattr(self, "pool"):
+            outputs["pool"] = x = _l2n(self.pool(x))
+        if hasattr(self, "whiten"):
+            outputs["whiten"] = _l2n(self.whiten(x.flatten(1))[:, :, None, None])
         return outputs
+
+
+def _l2n(x: Tensor) -> Tensor:
+    """Cirtorch's normalisation adds to the norm where torch's takes the larger."""
+    return x / (x.norm(p=2, dim=1, keepdim=True) + 1e-6)
 
 
 def _torch_max_pool(x: Tensor) -> Tensor:

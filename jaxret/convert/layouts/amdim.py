@@ -19,5 +19,4 @@ AMDIM = Layout(
     path=torch_path,
     name_of=torch_name,
     prefixes=("encoder.module.", "encoder.", "module.", ""),
-    wrappers=("model",),
 )

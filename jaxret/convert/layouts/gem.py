@@ -12,5 +12,4 @@ GEM = replace(
     kept=r"(conv1|bn1|layer[1-4]|adpool|fc)\.",
     dropped=(COUNTER,),
     prefixes=("", "module."),
-    wrappers=("state_dict",),
 )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from jaxret.convert.reading import torch_file
 from jaxret.models.spec import ModelSpec
 
 
@@ -27,13 +28,15 @@ class Layout:
         path: Name (prefix stripped) and number of axes -> our path, e.g.
             "params/layer1_0/conv1/kernel", or None where the name is not of this network.
         prefixes: What may stand before every name of the encoder, the likeliest first.
-        wrappers: Keys under which a file may keep its state dict.
         kernels: "torch" kernels are [out, in, kh, kw] or [out, in] and are transposed; "ours" are
             as we hold them, [kh, kw, in, out].
         flat_vectors: False where a vector is stored as [1, 1, 1, C].
         witness: A second array that confirms a prefix nobody is known to use; empty: none will do.
+        network: Arguments of the architecture that files of this form were made with, where they
+            are not those of the row.
         name_of: The inverse of `path`, for the export: our path -> name without a prefix. None:
             encoders are not written under these names.
+        outside: As `dropped`, of names that do not begin with the network's prefix.
         arrange: (arrays, prefix, row) -> arrays that the other rules know, where a file packs
             several of ours into one ("NAME[0]", "NAME[1]" ... are its parts) or leaves one out.
         pack: The inverse, for the export: parts by their names -> arrays as the file holds them.
@@ -49,40 +52,37 @@ class Layout:
     dropped: tuple[tuple[str, str], ...]
     path: Callable[[str, int], str | None]
     prefixes: tuple[str, ...] = ("",)
-    wrappers: tuple[str, ...] = ()
     kernels: Literal["torch", "ours"] = "torch"
     flat_vectors: bool = True
     witness: str = ""
+    network: tuple[tuple[str, int | str], ...] = ()
     name_of: Callable[[str], str] | None = None
+    outside: tuple[tuple[str, str], ...] = ()
     arrange: Callable[[Mapping[str, Any], str, ModelSpec], dict[str, Any]] | None = None
     pack: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None
     axes: Mapping[str, int] = field(default_factory=dict)
     written: str = ""
     untransposed: tuple[str, ...] = ()
 
-    def unwrap(self, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The mapping of names to arrays inside a file that wraps it."""
-        for key in self.wrappers:
-            if isinstance(checkpoint.get(key), Mapping):
-                return self.unwrap(checkpoint[key])
-        return checkpoint
+    def prefixes_in(self, names: Mapping[str, Any]) -> list[str]:
+        """Every prefix under which a mapping holds a network of these names.
 
-    def prefix(self, names: Mapping[str, Any]) -> str | None:
-        """The prefix under which the anchor is found, or None: then the file is another's.
-
-        A prefix that nobody is known to use will do if the file holds only one network under it.
+        That is where the witness stands beside the anchor; where it does nowhere, a prefix that is
+        known will do, for the port to say what is missing.
         """
-        known = next((p for p in self.prefixes if p + self.anchor in names), None)
-        if known is not None or not self.witness:
-            return known
-        ends = [name for name in names if name.endswith(f".{self.anchor}")]
-        others = [name.removesuffix(self.anchor) for name in ends]
-        others = [prefix for prefix in others if prefix + self.witness in names]
-        return others[0] if len(others) == 1 else None
+        anchored = [str(name) for name in names if _ends_in(str(name), self.anchor)]
+        prefixes = [name.removesuffix(self.anchor) for name in anchored]
+        whole = [p for p in prefixes if self.witness and p + self.witness in names]
+        return whole or [prefix for prefix in self.prefixes if prefix in prefixes]
 
-    def reason_to_drop(self, name: str) -> str | None:
-        """Why an array is not needed, or None where no rule knows it."""
-        return next((why for pattern, why in self.dropped if re.search(pattern, name)), None)
+    def reason_to_drop(self, name: str, prefix: str = "") -> str | None:
+        """Why an array is not needed, or None where no rule knows it.
+
+        The prefix of the network that was taken says nothing against its arrays.
+        """
+        inner = name.removeprefix(prefix)
+        rules = self.dropped if prefix else (*self.dropped, *self.outside)
+        return next((why for pattern, why in rules if re.search(pattern, inner)), None)
 
     def locate(self, name: str, prefix: str, axes: int) -> str | None:
         """Our path for a name of the file, or None where it is not the encoder's."""
@@ -108,8 +108,12 @@ class Layout:
         return shape[len(shape) - self.axes.get(path, len(shape)) :]
 
 
-def to_numpy(value: Any) -> np.ndarray:
-    """A host array in float32 of a NumPy array or a PyTorch tensor on any device."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().float().numpy()
+def _ends_in(name: str, anchor: str) -> bool:
+    return name == anchor or name.endswith((f".{anchor}", f"/{anchor}"))
+
+
+def to_numpy(name: str, value: Any) -> np.ndarray:
+    """A host array in float32 of an array of NumPy or JAX, or a PyTorch tensor on any device."""
+    if torch_file.is_tensor(value):
+        value = torch_file.to_numpy(name, value)
     return np.asarray(value, dtype=np.float32)

@@ -14,6 +14,7 @@ _RESNET_DROPPED = (
     (r"(^|\.)predictor\.", "predictor"),
     (r"^(module\.)?bn\.", "normalisation of the loss"),
     (r"(^|\.)fc\.", "classifier or projection head"),
+    (r"^n_averaged$", "counter of a moving average"),
 )
 
 RESNET = Layout(
@@ -28,6 +29,5 @@ RESNET = Layout(
         for inner in ("encoder_q.", "encoder.", "backbone.", "")
         for outer in ("module.", "")
     ),
-    wrappers=("state_dict", "model", "teacher"),
     witness="layer1.0.conv1.weight",
 )

@@ -58,4 +58,5 @@ SIMCLR_TENSORFLOW = Layout(
     ),
     path=_tensorflow_path,
     kernels="ours",
+    network=(("stem_pool", "same"),),  # google-research/simclr, resnet.py
 )

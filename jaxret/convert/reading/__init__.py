@@ -5,16 +5,25 @@
 ('torch stream', 'state_dict', (64, 3, 7, 7))
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxret.convert.reading import container, safe_pickle, tensorflow_bundle, torch_file, unwrap
+from jaxret.convert.reading import (
+    container,
+    mappings,
+    safe_pickle,
+    safetensors_files,
+    tensorflow_bundle,
+    torch_file,
+)
 from jaxret.errors import UserError
 
-__all__ = ["Checkpoint", "read_checkpoint"]
+__all__ = ["Checkpoint", "contents_of", "read_checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -23,20 +32,32 @@ class Checkpoint:
 
     Attributes:
         path: the file, or the prefix of a TensorFlow checkpoint.
-        form: "torch zip", "torch stream", "torch tar", "safetensors", "tensorflow", "pickle" or
-            "npz".
-        tensors: name -> array, contiguous, in the file's own layout; floats are float32, integers
-            and booleans as they were. BYOL's names are `module/name`.
-        wrapper: the key of the top-level dict that held them, "" where they lay on top.
+        form: "torch zip", "torch stream", "torch tar", "safetensors", "safetensors shards",
+            "tensorflow", "pickle" or "npz".
+        mappings: every mapping of names to tensors in it, by the keys that lead there ("" where
+            they lie on top, "state_dict", "model_ema", ...), tensors as the file has them.
+            BYOL's names are `module/name`.
         extras: what stood beside them: `pca` (name -> {mean, components, explained_variance,
             whiten}), `model_options`, `hyperparams`, `epoch` and so on; no optimiser states.
     """
 
     path: str
     form: str
-    tensors: dict[str, np.ndarray]
-    wrapper: str = ""
+    mappings: dict[str, Mapping[Any, Any]]
     extras: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def wrapper(self) -> str:
+        """The key of the likeliest mapping."""
+        return mappings.likeliest(self.mappings)
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The likeliest mapping's: name -> array, contiguous, in the file's own layout.
+
+        Floats are float32, integers and booleans as they were.
+        """
+        return mappings.to_arrays(self.mappings[self.wrapper])
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -46,12 +67,23 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         UserError: the file is none, is cut short or damaged, holds no tensors, or asks for a class
             or function beyond the few that published checkpoints need; nothing in it was run.
     """
-    path = Path(path).expanduser()
+    place, form, contents = contents_of(path)
+    found = mappings.checked(contents, str(place))
+    return Checkpoint(str(place), form, found, mappings.extras_of(contents))
+
+
+def contents_of(path: str | Path) -> tuple[Path, str, Any]:
+    """The file itself, its form, and what it holds as plain mappings, lists and tensors.
+
+    Raises:
+        UserError: as `read_checkpoint`, whatever the contents are.
+    """
+    path = container.file_of(Path(path).expanduser())
     form = container.recognise(path)
     if form == container.TENSORFLOW:
         path = container.tensorflow_prefix(path) or path
     try:
-        contents = _load(path, form)
+        return path, form, _load(path, form)
     except UserError:
         raise
     except safe_pickle.ForbiddenName as error:
@@ -67,34 +99,23 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             f"'{path}' begins as a {form} file but cannot be read to its end"
             f" ({type(error).__name__}: {_first_line(error)}). Download it again."
         ) from error
-    wrapper, tensors, extras = unwrap.tensors_of(contents, str(path))
-    return Checkpoint(str(path), form, tensors, wrapper, extras)
 
 
 def _load(path: Path, form: str) -> Any:
     if form == container.TENSORFLOW:
         return tensorflow_bundle.load(path)
     if form == container.SAFETENSORS:
-        return _load_safetensors(path)
+        safetensors_files.check_alone(path)
+        return safetensors_files.read_file(path)
+    if form == container.SHARDS:
+        return safetensors_files.read_sharded(path)
     if form == container.NPZ:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     if form == container.PICKLE:
         with path.open("rb") as file:
-            return safe_pickle.load(file)
+            return safe_pickle.load(file, torch_file.LateNames())
     return safe_pickle.plain(torch_file.load(path, form))
-
-
-def _load_safetensors(path: Path) -> dict[str, Any]:
-    try:
-        from safetensors import safe_open
-    except ImportError as error:
-        raise UserError(
-            f"Reading '{path}' needs safetensors. Install it with: pip install 'jaxret[convert]'"
-        ) from error
-    # Through torch, which knows bfloat16.
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _first_line(error: BaseException) -> str:

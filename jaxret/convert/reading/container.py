@@ -1,20 +1,33 @@
 """Which kind of file a checkpoint is, told from its first bytes and never from its ending."""
 
+import re
 import zipfile
 from pathlib import Path
 
+from jaxret.convert.reading import safetensors_files
 from jaxret.errors import UserError
 
 TORCH_ZIP = "torch zip"
 TORCH_STREAM = "torch stream"
 TORCH_TAR = "torch tar"
 SAFETENSORS = "safetensors"
+SHARDS = "safetensors shards"
 NPZ = "npz"
 PICKLE = "pickle"
 TENSORFLOW = "tensorflow"
 
-# torch.serialization's magic number, pickled at protocol 2: how every file of torch 0.2-1.5 begins.
-_STREAM_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# torch.serialization's magic number as it is pickled: how every file of torch 0.2-1.5 begins, after
+# the protocol and, from protocol 4 on, the length of a frame.
+_STREAM_START = re.compile(rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", re.S)
+
+
+def file_of(path: Path) -> Path:
+    """The checkpoint's file in a folder that holds one under a hub's name; else `path` itself."""
+    if not path.is_dir():
+        return path
+    named = (safetensors_files.SINGLE, safetensors_files.INDEX)
+    whole = next((path / name for name in named if (path / name).is_file()), None)
+    return whole or safetensors_files.index_in(path) or path
 
 
 def recognise(path: Path) -> str:
@@ -54,7 +67,9 @@ def tensorflow_prefix(path: Path) -> Path | None:
 def _from_bytes(path: Path, start: bytes) -> str:
     if start.startswith(b"PK\x03\x04"):
         return _zip_form(path)
-    if start.startswith(_STREAM_START):
+    if path.name.endswith(safetensors_files.INDEX_ENDING):
+        return SHARDS
+    if _STREAM_START.match(start):
         return TORCH_STREAM
     if start[257:262] == b"ustar":
         return TORCH_TAR
@@ -128,6 +143,8 @@ def _is_text(start: bytes) -> bool:
 
 
 def _directory(path: Path) -> str:
+    if (alone := sorted(path.glob("*.safetensors"))) or (alone := sorted(path.glob("*.pth"))):
+        return f"'{path}' is a directory. Give the file in it, such as '{alone[0]}'."
     indices = sorted(path.glob("*.index"))
     if indices:
         prefix = indices[-1].with_suffix("")

@@ -1,9 +1,10 @@
 """Unpickling that imports nothing and calls nothing of what a file names.
 
-Three published checkpoints hold more than tensors: GeM(AP) a scikit-learn PCA, DINO's full file an
-`argparse.Namespace`, BYOL named tuples and Haiku mappings. Here each such class resolves to a
-stand-in that only keeps what the stream gives it, numpy arrays are rebuilt from their bytes, and
-any name that is not in the table raises `ForbiddenName` before anything is called.
+Checkpoints hold more than tensors: GeM(AP)'s a scikit-learn PCA, DINO's an `argparse.Namespace`,
+BYOL's named tuples and Haiku mappings, and training scripts leave objects of their own classes.
+Here each such class resolves to a stand-in that only keeps what the stream gives it, and numpy
+arrays are rebuilt from their bytes. A name of Python's own library, or of one that could read files
+or run code, raises `ForbiddenName` unless it is in the table: the file is not what it seems.
 
 The stream's names are compared as it spells them: a pickle of protocol 2 says `__builtin__` and
 `copy_reg` whether Python 2 or 3 wrote it, numpy 2 says `numpy._core` where older ones say
@@ -13,15 +14,14 @@ The stream's names are compared as it spells them: a pickle of protocol 2 says `
 import _compat_pickle
 import pickle
 import re
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, BinaryIO, ClassVar
 
-import numpy as np
-
-# Numbers, booleans and raw bytes: nothing that could hold a Python object.
-_PLAIN_DTYPE = re.compile(r"[biufcSUV]\d+|\?")
+from jaxret.runtime import pickled_arrays
+from jaxret.runtime.pickled_arrays import Function, PickledArray, PickledDtype
 
 
 class ForbiddenName(pickle.UnpicklingError):
@@ -47,10 +47,10 @@ class Bag:
     origin: ClassVar[str] = ""
     fields: ClassVar[tuple[str, ...]] = ()
 
-    def __new__(cls, *arguments: Any) -> "Bag":
+    def __new__(cls, *arguments: Any, **keywords: Any) -> "Bag":
         bag = super().__new__(cls)
         bag.arguments = arguments
-        bag.attributes = {}
+        bag.attributes = dict(keywords)
         return bag
 
     def __setstate__(self, state: Any) -> None:
@@ -70,80 +70,22 @@ class Bag:
         return self.attributes or list(self.arguments)
 
 
-class PickledArray:
-    """A numpy array on its way out of the stream; `value` is set once its bytes were read."""
+class Foreign(Bag):
+    """Stands in for an object of a class of the file's own maker, which may be a dict or a list."""
 
-    __slots__ = ("value",)
+    __slots__ = ()
 
-    def __init__(self, *_: Any):
-        self.value: Any = None
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.attributes[key] = value
 
-    def __setstate__(self, state: Any) -> None:
-        _version, shape, dtype, fortran, data = state
-        if isinstance(data, list):  # an array of Python objects, each read as any other object
-            self.value = data
-            return
-        flat = np.frombuffer(_raw(data), dtype.plain())
-        self.value = flat.reshape(shape, order="F" if fortran else "C")
+    def extend(self, values: Any) -> None:
+        self.arguments = (*self.arguments, *values)
 
+    def append(self, value: Any) -> None:
+        self.extend((value,))
 
-class PickledDtype:
-    """A numpy dtype: its code, such as `f4`, and its byte order."""
-
-    __slots__ = ("_code", "_order")
-
-    def __init__(self, code: Any, *_: Any):
-        self._code = code.decode("ascii") if isinstance(code, bytes) else code
-        self._order: Any = "="
-
-    def __setstate__(self, state: Any) -> None:
-        order, subtype, names = state[1:4]
-        if subtype is not None or names is not None:
-            raise pickle.UnpicklingError("a structured numpy array")
-        self._order = order.decode("ascii") if isinstance(order, bytes) else order
-
-    def plain(self) -> np.dtype:
-        if not isinstance(self._code, str) or not _PLAIN_DTYPE.fullmatch(self._code):
-            raise pickle.UnpicklingError(f"a numpy array of dtype {self._code!r}")
-        dtype = np.dtype(self._code)
-        return dtype if self._order == "|" else dtype.newbyteorder(self._order)
-
-
-class _Function:
-    """A function of ours under a foreign name; `__setstate__` keeps the stream from altering it."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Callable):
-        self._function = function
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._function(*arguments)
-
-    def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("an attempt to change a function")
-
-
-def _raw(data: Any) -> bytes:
-    # A Python 2 string arrives decoded as Latin-1, a character a byte.
-    return data.encode("latin1") if isinstance(data, str) else bytes(data)
-
-
-def _encode(text: str, encoding: str = "latin1", *_: Any) -> bytes:
-    """`_codecs.encode`, which protocol 2 uses for bytes."""
-    if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"text encoded as {encoding}")
-    return text.encode("latin1")
-
-
-def _numpy_scalar(dtype: PickledDtype, data: Any) -> Any:
-    return np.frombuffer(_raw(data), dtype.plain())[0].item()
-
-
-def _numpy_from_buffer(data: Any, dtype: PickledDtype, shape: tuple, order: str) -> PickledArray:
-    array = PickledArray()
-    array.__setstate__((1, shape, dtype, order == "F", data))
-    return array
+    def add(self, value: Any) -> None:
+        self.extend((value,))
 
 
 def _array_of_parts(make: Callable, arguments: tuple, state: Any, *_: Any) -> PickledArray:
@@ -153,11 +95,15 @@ def _array_of_parts(make: Callable, arguments: tuple, state: Any, *_: Any) -> Pi
     return array
 
 
-def _reconstruct_object(cls: Any, *_: Any) -> Bag:
+def _reconstruct_object(cls: Any, _base: Any = None, state: Any = None, *_: Any) -> Bag:
     """`copy_reg._reconstructor`, which protocols 0 and 1 use for every object."""
     if not (isinstance(cls, type) and issubclass(cls, Bag)):
         raise pickle.UnpicklingError(f"an object of {cls!r}")
-    return cls()
+    return cls(**{str(key): value for key, value in state.items()}) if _is_dict(state) else cls()
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _default_dict(*_: Any) -> dict:
@@ -175,21 +121,17 @@ def _named_tuple(name: str, fields: Any, module: str = "", *_: Any) -> type[Bag]
     return bag_type(str(module), str(name), tuple(str(field) for field in fields))
 
 
-def bag_type(module: str, name: str, fields: tuple[str, ...] = ()) -> type[Bag]:
+def bag_type(
+    module: str, name: str, fields: tuple[str, ...] = (), base: type[Bag] = Bag
+) -> type[Bag]:
     """A new stand-in class for `module.name`; new each time, so that no stream alters another's."""
-    return type(name, (Bag,), {"__slots__": (), "origin": f"{module}.{name}", "fields": fields})
+    return type(name, (base,), {"__slots__": (), "origin": f"{module}.{name}", "fields": fields})
 
 
 # Field order of the named tuple in byol/byol_experiment.py of deepmind-research.
 _BYOL_FIELDS = ("online_params", "target_params", "online_state", "target_state", "opt_state")
 
-_NUMPY = r"numpy\._?core\.(multiarray|numeric|_multiarray_umath)"
 _FUNCTIONS: tuple[tuple[str, Callable], ...] = (
-    (rf"{_NUMPY}\._reconstruct", PickledArray),
-    (rf"{_NUMPY}\.scalar", _numpy_scalar),
-    (rf"{_NUMPY}\._frombuffer", _numpy_from_buffer),
-    (r"numpy\.dtype", PickledDtype),
-    (r"_codecs\.encode", _encode),
     (r"copy_?reg\._reconstructor", _reconstruct_object),
     (r"collections\.defaultdict", _default_dict),
     (r"pathlib\.(Pure)?(Posix|Windows)?Path", _path),
@@ -211,7 +153,11 @@ _TYPES: dict[str, type] = {
     }.items()
 } | {"collections.OrderedDict": OrderedDict}
 _BAGS = re.compile(
-    r"argparse\.Namespace"
+    r"argparse\.Namespace|types\.SimpleNamespace|functools\.partial"
+    # What a training's arguments name: partial(nn.LayerNorm, eps=1e-6), nn.ReLU, torch.float16.
+    r"|torch\.nn\.modules\.(normalization|activation|batchnorm)\.\w+"
+    r"|torch\.(float|bfloat|int|uint|complex)\d+|torch\.(float|half|double|long|int|short|bool)"
+    r"|datetime\.(datetime|date|timedelta)|collections\.(Counter|deque|UserDict)|uuid\.UUID"
     r"|numpy\.ndarray|(__builtin__|builtins)\.object"
     r"|sklearn\.decomposition\.(pca\.|_pca\.)?PCA"
     r"|haiku\.(_src\.)?data_structures\.(FlatMapping|FlatMap|frozendict)"
@@ -220,17 +166,35 @@ _BAGS = re.compile(
 )
 
 
+# Of these a name outside the tables is no class of a training script.
+_READERS = "numpy scipy pandas sklearn joblib torch tensorflow keras jax flax optax haiku byol"
+_INSTALLERS = "dill cloudpickle pip setuptools pkg_resources"
+_LIBRARIES = {*_READERS.split(), *_INSTALLERS.split(), *_compat_pickle.IMPORT_MAPPING}
+_LIBRARIES |= sys.stdlib_module_names
+
+
+def _is_of_its_maker(module: str, name: str) -> bool:
+    """Whether `module.name` is a class of somebody's own code; "__main__" is his script."""
+    parts = module.split(".")
+    whole = all(part.isidentifier() for part in (*parts, name)) and not name.startswith("__")
+    return whole and (parts[0] not in _LIBRARIES) and not any(p == "builtins" for p in parts)
+
+
 def _resolve(module: str, name: str) -> Any:
     """The harmless stand-in for `module.name`, or None where there is none."""
     dotted = f"{module}.{name}"
     if dotted in _TYPES:
         return _TYPES[dotted]
     if _BAGS.fullmatch(dotted):
-        return bag_type(module, name, _BYOL_FIELDS if name == "_ByolExperimentState" else ())
+        fields = _BYOL_FIELDS if name == "_ByolExperimentState" else ()
+        return bag_type(module, name, fields, Foreign)
     for pattern, function in _FUNCTIONS:
         if re.fullmatch(pattern, dotted):
-            return _Function(function)  # a class too: the stream may call it, not alter it
-    return None
+            return Function(function)  # a class too: the stream may call it, not alter it
+    array = pickled_arrays.resolve(dotted)
+    if array is None and _is_of_its_maker(module, name):
+        return bag_type(module, name, base=Foreign)
+    return array
 
 
 class RestrictedUnpickler(pickle.Unpickler):
@@ -247,8 +211,8 @@ class RestrictedUnpickler(pickle.Unpickler):
         found = self.more.get(f"{module}.{name}") or _resolve(module, name)
         if found is None:
             raise ForbiddenName(module, name)
-        if callable(found) and not isinstance(found, type | _Function):
-            return _Function(found)
+        if callable(found) and not isinstance(found, type | Function):
+            return Function(found)
         return found
 
 
@@ -271,14 +235,18 @@ def pickle_module(more: Mapping[str, Any]) -> Any:
     )
 
 
-def load(file: BinaryIO) -> Any:
+def load(file: BinaryIO, more: Mapping[str, Any] = MappingProxyType({})) -> Any:
     """Reads one pickle of plain values, numpy arrays and the foreign classes above.
+
+    Args:
+        file: opened for reading.
+        more: as in `pickle_module`.
 
     Raises:
         ForbiddenName: the stream names anything else; nothing was called.
         pickle.UnpicklingError: it is damaged.
     """
-    return plain(RestrictedUnpickler(file).load())
+    return plain(pickle_module(more).load(file))
 
 
 def plain(value: Any, _seen: dict[int, Any] | None = None) -> Any:
@@ -295,6 +263,8 @@ def _plain(value: Any, seen: dict[int, Any]) -> Any:
         return value.value
     if isinstance(value, PickledDtype):
         return str(value.plain())
+    if isinstance(value, type) and issubclass(value, Bag):
+        return value.origin  # a class by its name
     if isinstance(value, Bag):
         # What a bag makes is held in the result, as `seen` needs: ids are of living objects.
         return _plain(value.plain(), seen)

@@ -1,9 +1,12 @@
 """PyTorch files: the zip of torch 1.6 and later, the stream before it, and the oldest tar."""
 
+import io
 import pickle
 import tarfile
 import warnings
 import zipfile
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,7 @@ def load(path: Path, form: str) -> Any:
             except pickle.UnpicklingError:
                 pass
         # weights_only=True takes no pickle_module: this is the restricted one.
-        restricted = safe_pickle.pickle_module(_torch_names())
+        restricted = safe_pickle.pickle_module(LateNames())
         return torch.load(path, map_location="cpu", weights_only=False, pickle_module=restricted)
 
 
@@ -71,7 +74,7 @@ def to_numpy(name: str, tensor: Any) -> np.ndarray:
         )
     if tensor.is_complex():
         raise UserError(f"Tensor '{name}' holds complex numbers, which no encoder here has.")
-    tensor = tensor.detach()
+    tensor = tensor.detach().cpu()
     if tensor.is_floating_point():
         tensor = tensor.float()
     return tensor.contiguous().numpy()
@@ -120,6 +123,34 @@ def _device(*_: Any) -> str:
     return "cpu"
 
 
+def _storage_of_bytes(data: bytes) -> Any:
+    """A storage inside an ordinary pickle: a small file of torch's own, which may hold no more."""
+    storage = _torch().load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    if type(storage).__name__ not in ("TypedStorage", "UntypedStorage"):
+        raise pickle.UnpicklingError("a tensor without numbers")
+    return storage
+
+
+class LateNames(Mapping[str, Any]):
+    """`_torch_names`, made when the first name of torch is asked for: other files need no torch."""
+
+    def __getitem__(self, name: str) -> Any:
+        if not name.startswith("torch."):
+            raise KeyError(name)
+        return self._names[name]
+
+    @cached_property
+    def _names(self) -> dict[str, Any]:
+        _torch()
+        return _torch_names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def _torch_names() -> dict[str, Any]:
     """What a saved state dict asks of torch, with functions that do only that."""
     import torch
@@ -131,6 +162,7 @@ def _torch_names() -> dict[str, Any]:
         "torch.nn.parameter.Parameter": _Parameter,
         "torch.Size": _size,
         "torch.device": _device,
+        "torch.storage._load_from_bytes": _storage_of_bytes,
     }
     # The oldest files name types of tensors and storages; torch reads `_dtype` off the latter.
     for kind in ("Float", "Double", "Half", "Long", "Int", "Short", "Char", "Byte", "BFloat16"):

@@ -13,7 +13,6 @@ Order is kept: row i of `database` is photograph i of the ground truth's lists.
 """
 
 import abc
-import hashlib
 import io
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,29 +23,24 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from jaxret.data.benchmarks import locate, registry, tfds_records
-from jaxret.data.benchmarks.missing_files import how_to_get, missing_photographs
-from jaxret.data.ground_truth import files
-from jaxret.data.ground_truth.checks import check_boxes_inside
+from jaxret.data.benchmarks import layout, locate, registry, tfds_records
+from jaxret.data.benchmarks.missing_files import missing_photographs, wrong_number
+from jaxret.data.benchmarks.row import PHOTOGRAPHS
+from jaxret.data.ground_truth.checks import KINDS, check_boxes_inside
 from jaxret.data.ground_truth.files import GroundTruth
-from jaxret.errors import UserError
-
-PHOTOGRAPHS = "photographs"
 
 # Held in memory while a shard is written: some 50 MB with Oxford's photographs of 400 kB.
 SHARD_SIZE = 128
 
-_LISTS = {"classic": ("ok", "junk"), "revisited": ("easy", "hard", "junk"), "iscen": ("ok",)}
-
 
 class BenchmarkBuilder(tfds.core.ShardBasedBuilder):
-    """Base of oxford5k, paris6k and instre."""
+    """Base of the benchmarks whose photographs are prepared at once."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release: photographs once, one configuration a benchmark."}  # noqa: RUF012
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "The official archives or their unpacked photographs, in any sub-folders, and the official "
-        "ground-truth file of the configuration."
+        "ground-truth file or lists of the configuration where there are some."
     )
 
     @property
@@ -58,15 +52,28 @@ class BenchmarkBuilder(tfds.core.ShardBasedBuilder):
     def config_name(self) -> str:
         return str(self.builder_config.name)
 
+    @property
+    def holds_pictures(self) -> bool:
+        return self.config_name.startswith(PHOTOGRAPHS)
+
+    @property
+    def row(self) -> registry.Benchmark:
+        """The benchmark of the configuration, or one over its photographs."""
+        key = "pictures" if self.holds_pictures else "config"
+        rows = registry.of_builder(self.name)
+        return next(row for row in rows if getattr(row, key) == self.config_name)
+
     def photographs_builder(self) -> "BenchmarkBuilder":
         """The builder of the pictures that this one's rows point to."""
         return type(self)(
-            config=PHOTOGRAPHS, data_dir=self.data_dir_root, file_format=tfds_records.FILE_FORMAT
+            config=self.row.pictures,
+            data_dir=self.data_dir_root,
+            file_format=tfds_records.FILE_FORMAT,
         )
 
     def as_data_source(self, split: Any = None, *, decoders: Any = None, **kwargs: Any) -> Any:
         """As of any builder; rows of a benchmark have their photograph under `image`."""
-        if self.config_name == PHOTOGRAPHS or "deserialize_method" in kwargs:
+        if self.holds_pictures or "deserialize_method" in kwargs:
             return super().as_data_source(split, decoders=decoders, **kwargs)
         decoders = dict(decoders or {})
         image = {"image": decoders.pop("image")} if "image" in decoders else None
@@ -74,6 +81,11 @@ class BenchmarkBuilder(tfds.core.ShardBasedBuilder):
         return tfds_records.joined(
             rows, self.photographs_builder().as_data_source("database", decoders=image)
         )
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """Which lists a query of the configuration has."""
+        return KINDS[self.row.kind]
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -85,9 +97,9 @@ class BenchmarkBuilder(tfds.core.ShardBasedBuilder):
 
     def _features(self) -> tfds.features.FeaturesDict:
         """One schema serves both splits: `bbox` and the lists are empty in `database`."""
-        if self.config_name == PHOTOGRAPHS:
+        if self.holds_pictures:
             return tfds_records.photograph_features()
-        lists = {key: tfds.features.Sequence(np.int64) for key in _LISTS[self.config_name]}
+        lists = {key: tfds.features.Sequence(np.int64) for key in self.lists}
         return tfds.features.FeaturesDict(
             {
                 "name": tfds.features.Text(),
@@ -101,33 +113,47 @@ class BenchmarkBuilder(tfds.core.ShardBasedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[tfds_records.Examples]]:
         manual_dir = Path(dl_manager.manual_dir)
-        if self.config_name == PHOTOGRAPHS:
+        if self.holds_pictures:
             return {"database": self._photograph_shards(manual_dir)}
-        row = next(r for r in registry.of_builder(self.name) if r.config == self.config_name)
-        truth, file = find_ground_truth(row, manual_dir)
         pictures = self.photographs_builder()
+        self.layout.check(manual_dir)
         tfds_records.prepare(pictures, manual_dir)
-        place_of = {name: place for place, name in enumerate(pictures.info.metadata["names"])}
-        _check_boxes(truth, place_of, pictures, str(file))
+        names = pictures.info.metadata["names"]
+        place_of = {name: place for place, name in enumerate(names)}
+        rows = pictures.as_data_source("database", decoders=tfds_records.ENCODED)
+
+        def read(name: str) -> bytes:
+            return bytes(rows[place_of[name]]["image"])
+
+        made = self.layout.truth(manual_dir, names, read)
+        truth = made.lists
+        layout.check_counts(self.row, truth, made.file)
+        _check_boxes(truth, read, made.file)
         self.info.metadata.update(
             imlist=truth.imlist,
             qimlist=truth.qimlist,
             gnd=truth.gnd,
-            ground_truth_file=file.name,
-            ground_truth_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+            ground_truth_file=made.file,
+            ground_truth_sha256=made.sha256,
         )
-        return _row_shards(truth, place_of, _LISTS[self.config_name])
+        return _row_shards(truth, place_of, self.lists)
+
+    @property
+    def layout(self) -> layout.Layout:
+        return layout.of(self.row)
 
     def _photograph_shards(self, manual_dir: Path) -> list[tfds_records.Examples]:
-        row, names = _all_names(self.name, manual_dir)
         unpacked = self._unpacked
         unpacked.mkdir(parents=True)
-        found = locate.find(names, manual_dir, unpacked)
+        found = self.layout.find(manual_dir, unpacked)
         if found.absent:
             list_file = Path(self.data_dir_root) / f"{self.name}_missing.txt"
-            raise missing_photographs(row, found, manual_dir, list_file)
+            raise missing_photographs(self.row, found, manual_dir, list_file)
+        if len(found.files) != self.row.photographs:
+            raise wrong_number(self.row, found, manual_dir)
+        names = sorted(found.files)
         digests: list[str] = []
-        release = locate.release(row, found.archives, len(names))
+        release = locate.release(self.row, found.archives, len(names))
         self.info.metadata.update(names=names, sha256=digests, release=release)
         contents = ((name, found.files[name].read_bytes()) for name in names)
         return tfds_records.photograph_shards(contents, len(names), SHARD_SIZE, digests)
@@ -141,33 +167,6 @@ class BenchmarkBuilder(tfds.core.ShardBasedBuilder):
         super()._download_and_prepare(dl_manager, download_config)
         shutil.rmtree(self._unpacked, ignore_errors=True)
         tfds_records.onto_disk(Path(self.data_dir))
-
-
-def find_ground_truth(row: registry.Benchmark, manual_dir: Path) -> tuple[GroundTruth, Path]:
-    """The benchmark's ground truth from the file of its official name, anywhere below a folder."""
-    stem = Path(row.ground_truth.file).stem
-    for ending in (".pkl", ".mat"):
-        found = sorted(manual_dir.rglob(stem + ending), key=lambda file: (len(file.parts), file))
-        if found:
-            return files.read(found[0], row.name), found[0]
-    raise UserError(
-        f"The ground truth of {row.name}, {row.ground_truth.file}, is not in {manual_dir}. "
-        f"{how_to_get(row, manual_dir)}"
-    )
-
-
-def _all_names(builder: str, manual_dir: Path) -> tuple[registry.Benchmark, list[str]]:
-    """Every photograph of the builder, sorted; any of its benchmarks' ground truths names them."""
-    problem: UserError | None = None
-    for row in registry.of_builder(builder):
-        try:
-            truth, _ = find_ground_truth(row, manual_dir)
-        except UserError as error:
-            problem = problem or error
-        else:
-            return row, sorted({*truth.imlist, *truth.qimlist})
-    assert problem is not None
-    raise problem
 
 
 def _row_shards(
@@ -188,11 +187,11 @@ def _row_shards(
     return {"database": [database], "queries": [queries]}
 
 
-def _check_boxes(
-    truth: GroundTruth, place_of: Mapping[str, int], pictures: BenchmarkBuilder, where: str
-) -> None:
-    rows = pictures.as_data_source("database", decoders=tfds_records.ENCODED)
-    sizes = [_stored_size(rows[place_of[name]]["image"]) for name in truth.qimlist]
+def _check_boxes(truth: GroundTruth, read: layout.Read, where: str) -> None:
+    sizes = [
+        None if box is None else _stored_size(read(name))
+        for name, box in zip(truth.qimlist, truth.boxes, strict=True)
+    ]
     check_boxes_inside(truth.qimlist, truth.boxes, sizes, where)
 
 

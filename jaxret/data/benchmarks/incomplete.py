@@ -7,8 +7,7 @@ tomorrow. The figures say something about these photographs only.
 from pathlib import Path
 from typing import Any
 
-from jaxret.data.benchmarks import locate, registry
-from jaxret.data.benchmarks.builder import find_ground_truth
+from jaxret.data.benchmarks import layout, registry
 from jaxret.data.benchmarks.missing_files import MEANING, how_to_get
 from jaxret.data.dataset import Dataset
 from jaxret.data.ground_truth.files import GroundTruth
@@ -22,9 +21,9 @@ def load_partial(row: registry.Benchmark, manual_dir: Path) -> Dataset:
     Raises:
       UserError: no ground truth, no query or no database photograph is there.
     """
-    truth, _ = find_ground_truth(row, manual_dir)
-    names = sorted({*truth.imlist, *truth.qimlist})
-    files = locate.find(names, manual_dir, unpack_into=None).files
+    official = layout.of(row)
+    files = official.find(manual_dir, unpack_into=None).files
+    truth = official.truth(manual_dir, sorted(files), lambda name: files[name].read_bytes()).lists
     kept = keep(truth, set(files))
     if not kept.imlist or not kept.qimlist:
         raise UserError(
@@ -39,6 +38,9 @@ def load_partial(row: registry.Benchmark, manual_dir: Path) -> Dataset:
         queries=_split(kept.qimlist, kept.boxes, files, manual_dir),
         ground_truth=kept.gnd,
         protocols=kept.protocols,
+        metrics=row.metrics,
+        depth=row.depth,
+        query_crop=row.query_crop,
         notes=(*_notes(row, truth, kept), *row.notes),
     )
 
@@ -71,9 +73,12 @@ def _notes(row: registry.Benchmark, truth: GroundTruth, kept: GroundTruth) -> tu
     def positives(gnd: list[dict[str, Any]]) -> int:
         return sum(len(entry.get(key, ())) for entry in gnd for key in ("ok", "easy", "hard"))
 
+    # where names alone say what is right, nobody knows the answers of what is not there
+    known = len(truth.imlist) == row.database
+    of_all = f" of the {positives(truth.gnd)}" if known else ""
     answerable = sum(positives([entry]) > 0 for entry in kept.gnd)
     return (
         f"INCOMPLETE: {len(kept.imlist)} of the {row.database} database photographs, "
         f"{len(kept.qimlist)} of the {row.queries} queries ({answerable} with an answer left) and "
-        f"{positives(kept.gnd)} of the {positives(truth.gnd)} positives of {row.name}; {MEANING}.",
+        f"{positives(kept.gnd)}{of_all} positives of {row.name}; {MEANING}.",
     )

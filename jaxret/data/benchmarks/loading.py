@@ -25,15 +25,17 @@ def load(
     manual_dir: str | Path | None = None,
     allow_missing: bool = False,
     distractors: str | None = None,
+    subset: str | None = None,
 ) -> Dataset:
     """A benchmark by its name.
 
     Args:
-      name: oxford5k, paris6k, instre, roxford5k or rparis6k.
+      name: of `registry.BENCHMARKS`.
       data_dir: where prepared data is kept; None is the user's cache directory.
       manual_dir: where the official files lie; None is `data_dir`/manual.
       allow_missing: where photographs are missing, evaluate those that lie there as loose files.
       distractors: "revisitop1m" adds its photographs behind the database of the revisited sets.
+      subset: of a database that is published in many archives; see `parts.Subset`.
 
     Raises:
       UserError: the files are not there (the sentence names them, the folder and the download
@@ -44,6 +46,16 @@ def load(
     manual_dir = Path(manual_dir or data_dir / "manual").expanduser()
     if distractors is not None:
         _check_distractors(row, distractors)
+    if row.loader:
+        module, function = row.loader.split(":")
+        load_parts = getattr(importlib.import_module(module), function)
+        return load_parts(row, data_dir, manual_dir, allow_missing, subset)
+    if subset is not None:
+        raise UserError(
+            f"--subset={subset} is for databases in many archives, "
+            f"{', '.join(r.name for r in registry.BENCHMARKS.values() if r.loader)}; {row.name} is "
+            "prepared whole."
+        )
     dataset = _load_whole_or_partial(row, data_dir, manual_dir, allow_missing)
     if distractors is None:
         return dataset
@@ -56,7 +68,7 @@ def _load_whole_or_partial(
     row: registry.Benchmark, data_dir: Path, manual_dir: Path, allow_missing: bool
 ) -> Dataset:
     try:
-        return _load_prepared(row, data_dir, manual_dir)
+        return load_prepared(row, data_dir, manual_dir)
     except UserError:
         if not allow_missing:
             raise
@@ -65,8 +77,9 @@ def _load_whole_or_partial(
     return load_partial(row, manual_dir)
 
 
-def _load_prepared(row: registry.Benchmark, data_dir: Path, manual_dir: Path) -> Dataset:
-    from jaxret.data.benchmarks.builder import find_ground_truth
+def load_prepared(row: registry.Benchmark, data_dir: Path, manual_dir: Path) -> Dataset:
+    """The whole benchmark, prepared first where it is not."""
+    from jaxret.data.benchmarks import layout
     from jaxret.data.benchmarks.prepare import prepared
     from jaxret.data.benchmarks.tfds_records import FILE_FORMAT, is_prepared
 
@@ -81,7 +94,7 @@ def _load_prepared(row: registry.Benchmark, data_dir: Path, manual_dir: Path) ->
                 f"{how_to_get(row, manual_dir)}"
             )
         if not is_prepared(builder):
-            find_ground_truth(row, manual_dir)  # its absence is said before the long work
+            layout.of(row).check(manual_dir)  # its absence is said before the long work
         pictures = prepared(pictures, manual_dir)
         builder = prepared(builder, manual_dir)
     return _dataset(row, builder, pictures)
@@ -98,7 +111,6 @@ def _dataset(row: registry.Benchmark, builder: Any, pictures: Any) -> Dataset:
         folder = Path(pictures.data_dir)
         return PreparedSplit(folder, places, tuple(names), tuple(boxes), digests)
 
-    same = made["ground_truth_sha256"] == row.ground_truth.sha256
     return Dataset(
         name=row.name,
         version=str(builder.version),
@@ -108,10 +120,22 @@ def _dataset(row: registry.Benchmark, builder: Any, pictures: Any) -> Dataset:
         protocols=truth.protocols,
         notes=(
             known["release"],
-            f"Ground truth {made['ground_truth_file']}: "
-            + ("the known file." if same else "not the known file, but it passed every check."),
+            _told(row, made),
             *row.notes,
         ),
+        metrics=row.metrics,
+        depth=row.depth,
+        query_crop=row.query_crop,
+    )
+
+
+def _told(row: registry.Benchmark, made: Any) -> str:
+    """The sentence about where the ground truth is from."""
+    if row.ground_truth is None:
+        return f"Ground truth {made['ground_truth_file']}."
+    same = made["ground_truth_sha256"] == row.ground_truth.sha256
+    return f"Ground truth {made['ground_truth_file']}: " + (
+        "the known file." if same else "not the known file, but it passed every check."
     )
 
 

@@ -4,13 +4,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import platformdirs
-
 from jaxret.data.benchmarks import archives, registry
 from jaxret.data.benchmarks.locate import Found
 from jaxret.errors import UserError
+from jaxret.runtime.user_cache import cache_dir
 
 SHOWN = 5
+NAMED = 6  # official files that a sentence names
 
 MEANING = (
     "a smaller database is easier to search and queries lose positives, so the figures compare "
@@ -20,7 +20,7 @@ MEANING = (
 
 def default_data_dir() -> Path:
     """Where datasets are kept if no folder is named."""
-    return platformdirs.user_cache_path("jaxret") / "datasets"
+    return cache_dir() / "datasets"
 
 
 def how_to_get(
@@ -33,11 +33,15 @@ def how_to_get(
       manual_dir: where they are looked for.
       sources: those that are wanted; none means all of the benchmark's.
     """
-    files = " and ".join(source.file for source in sources or (row.ground_truth, *row.archives))
-    return (
-        f"Put {files} into {manual_dir} (unpacked is fine, in any sub-folders), or run "
-        f"`{download_command(row.name, manual_dir)}`."
-    )
+    wanted = tuple(sources or row.files)
+    files = [source.file for source in wanted]
+    if len(files) > NAMED:
+        files = [*files[: NAMED - 1], f"{len(files) - NAMED + 1} more like it"]
+    put = f"Put {' and '.join(files)} into {manual_dir} (unpacked is fine, in any sub-folders)"
+    pages = [source.url for source in wanted if source.by_hand]
+    if pages:
+        return f"{put}: its makers give it out at {' and '.join(pages)}."
+    return f"{put}, or run `{download_command(row.name, manual_dir)}`."
 
 
 def download_command(name: str, manual_dir: Path) -> str:
@@ -60,7 +64,7 @@ def missing_photographs(
     """
     total = len(found.files) + len(found.absent)
     list_file.parent.mkdir(parents=True, exist_ok=True)
-    list_file.write_text("\n".join(found.absent) + "\n")
+    list_file.write_text("\n".join(found.absent) + "\n", "utf-8")
     sentences = [
         f"{len(found.absent)} of the {total} photographs of {row.builder} are missing from "
         f"{manual_dir}: {', '.join(found.absent[:SHOWN])}"
@@ -80,3 +84,15 @@ def missing_photographs(
             f"evaluated alone, but {MEANING}."
         )
     return UserError(" ".join(sentences))
+
+
+def wrong_number(row: registry.Benchmark, found: Found, manual_dir: Path) -> UserError:
+    """The error where photographs are known by their names alone, and there are too few or many."""
+    count = len(found.files)
+    what = f"{row.name} has {row.photographs} photographs, and {count} lie in {manual_dir}"
+    if count > row.photographs:
+        return UserError(f"{what}. Name a folder that holds only its own with --manual_dir.")
+    return UserError(
+        f"{what}. {how_to_get(row, manual_dir, row.archives)} With --allow_missing those that lie "
+        f"there as loose files would be evaluated alone, but {MEANING}."
+    )

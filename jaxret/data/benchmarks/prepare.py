@@ -34,7 +34,7 @@ def prepared(builder: Any, manual_dir: Path) -> Any:
             tfds_records.prepare(builder, manual_dir)
     # Anew: another process may have written what this builder did not know when it was made.
     return type(builder)(
-        config=builder.builder_config.name,
+        config=builder.builder_config,
         data_dir=builder.data_dir_root,
         file_format=tfds_records.FILE_FORMAT,
     )

@@ -66,7 +66,7 @@ def contents(truth: GroundTruth, builder: str) -> Iterator[tuple[str, bytes]]:
         reach = 0 if box is None else math.ceil(max(box[2:]))
         sides[name] = max(sides.get(name, _SIDE), -(-reach // 128) * 128)
     for name, side in sorted(sides.items()):
-        content = _noise(name) if side == _SIDE else plain(side)
+        content = noise(name) if side == _SIDE else plain(side)
         yield official_path(builder, name), with_comment(content, name)
 
 
@@ -76,7 +76,8 @@ def with_comment(jpeg: bytes, comment: str) -> bytes:
     return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
 
 
-def _noise(name: str) -> bytes:
+def noise(name: str) -> bytes:
+    """A small JPEG of coloured noise, another one for every name."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     pixels = np.random.default_rng(seed).integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
     return _jpeg(Image.fromarray(pixels))

@@ -17,14 +17,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import platformdirs
 from PIL import Image
 
 from jaxret.data.dataset import Box, Dataset
 from jaxret.data.demo.rephotograph import Strength, rephotograph
-from jaxret.data.folder import GROUND_TRUTH_FILE, load_folder
+from jaxret.data.folder import load_folder
+from jaxret.data.photographs import GROUND_TRUTH_FILE
 from jaxret.errors import UserError
 from jaxret.runtime.machine import cores
+from jaxret.runtime.user_cache import cache_dir
 
 NAME = "demo"
 VERSION = "1.0.0"  # raise it with anything below or in rephotograph.py that changes a picture
@@ -93,7 +94,7 @@ def load(data_dir: Path | None = None) -> Dataset:
         UserError: a photograph is missing from the installed packages, or the place to keep the
             dataset cannot be written.
     """
-    place = data_dir or platformdirs.user_cache_path("jaxret") / "datasets"
+    place = data_dir or cache_dir() / "datasets"
     folder = place / f"{NAME}-{VERSION}-{_sources_digest()[:12]}"
     if not (folder / GROUND_TRUTH_FILE).is_file():
         _make_whole(folder)

@@ -117,12 +117,12 @@ def check_published(
     if found != (row.database, row.queries):
         raise UserError(
             f"{where}: {found[0]} database photographs and {found[1]} queries, but {row.name} has "
-            f"{row.database} and {row.queries}; is this {row.ground_truth.file}?"
+            f"{row.database} and {row.queries}; is this {row.files[0].file}?"
         )
     if not set(KINDS[row.kind]) - set(_OPTIONAL) <= set(gnd[0]):
         raise UserError(
             f"{where}: queries have {sorted(gnd[0])}, but those of {row.name} have "
-            f"{', '.join(KINDS[row.kind])}; is this {row.ground_truth.file}?"
+            f"{', '.join(KINDS[row.kind])}; is this {row.files[0].file}?"
         )
     database = set(imlist)
     for place, name in enumerate(qimlist):

@@ -1,8 +1,8 @@
 """Ground-truth files: the official pickles, the .mat files, and a folder's own gnd.json.
 
 All three end in the same `GroundTruth`, checked. Indices are 0-based places in `imlist`, boxes are
-x1 y1 x2 y2 in pixels. The pickles are read without allowing any class, so that a file from a
-stranger can hold data and nothing else.
+x1 y1 x2 y2 in pixels. The pickles are read without allowing any class but NumPy's arrays, which are
+rebuilt from their bytes, so that a file from a stranger can hold data and nothing else.
 """
 
 import io
@@ -12,13 +12,14 @@ import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from jaxret.data.benchmarks import registry
 from jaxret.data.ground_truth import checks as checks
 from jaxret.errors import UserError
+from jaxret.runtime import pickled_arrays
 
 _PROTOCOLS = {"revisited": ("easy", "medium", "hard"), "classic": ("classic",)}
 
@@ -114,16 +115,21 @@ def _load(path: Path, reader: Callable[[bytes, Path], Any]) -> Any:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads dicts, lists, strings and numbers; a class or function of any kind is refused."""
+    """Reads dicts, lists, strings, numbers and NumPy's arrays; any other name is refused."""
 
     def __init__(self, content: bytes, path: Path) -> None:
-        super().__init__(io.BytesIO(content))
+        # Latin-1: the bytes of an array that Python 2 wrote arrive as text.
+        super().__init__(io.BytesIO(content), encoding="latin1")
         self._path = path
+        self.holds_arrays = False
 
-    def find_class(self, module: str, name: str) -> NoReturn:
+    def find_class(self, module: str, name: str) -> Any:
+        if (found := pickled_arrays.resolve(f"{module}.{name}")) is not None:
+            self.holds_arrays = True
+            return found
         raise UserError(
             f"{self._path}: this pickle asks for {module}.{name}, which could run code; a ground "
-            "truth needs only lists, numbers and names, so the file was not read."
+            "truth needs only lists, arrays, numbers and names, so the file was not read."
         )
 
 
@@ -132,7 +138,9 @@ def _unpickle(content: bytes, path: Path) -> Any:
         # A memo slot far above the file's own length serves to exhaust the memory.
         if opcode.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > len(content):
             raise UserError(f"{path}: not a sound pickle (memo slot {argument}).")
-    return _PlainUnpickler(content, path).load()
+    unpickler = _PlainUnpickler(content, path)
+    contents = unpickler.load()
+    return pickled_arrays.to_lists(contents) if unpickler.holds_arrays else contents
 
 
 def _read_json(content: bytes, path: Path) -> Any:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxret.data.dataset import FileSplit, printable
-from jaxret.data.folder import find_photographs
 from jaxret.data.images.decode import BadImage, decode
+from jaxret.data.photographs import list_photographs
 from jaxret.errors import UserError
 
 QUERY, EASY, HARD, JUNK = "query", "easy", "hard", "junk"
@@ -29,7 +29,7 @@ class SortedPhotographs:
 
     Attributes:
         truth: imlist, qimlist and gnd, as gnd.json holds them.
-        unreadable: printable names and reasons of photographs that do not decode.
+        unreadable: printable names and reasons of what does not decode or is no photograph.
         alone: instances with a single photograph: there is nothing to find, so it is not a query.
     """
 
@@ -64,8 +64,9 @@ def ground_truth_of_folders(folder: Path, queries_per_instance: int = 1) -> Sort
 
 
 def _readable(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
-    split = FileSplit(folder, tuple(find_photographs(folder)))
-    good, bad = [], []
+    listing = list_photographs(folder)
+    split = FileSplit(folder, listing.files)
+    good, bad = [], list(listing.left_out)
     for index, file in enumerate(split.files):
         try:
             decode(split.read(index), split.names[index])

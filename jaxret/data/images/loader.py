@@ -10,14 +10,17 @@ are put in order by `Batch.indices`.
 """
 
 import collections
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from jaxret.data.dataset import Split
-from jaxret.data.images.decode import DECODERS, RESIZES, BadImage, to_pixels
+from jaxret.data.images.decode import BadImage, to_pixels
+from jaxret.data.images.opening import DECODERS
+from jaxret.data.images.resize import RESIZES
 from jaxret.runtime.machine import cores
 from jaxret.runtime.timing import Clock
 
@@ -54,7 +57,7 @@ def batches(
     resize: str = "square",
     decoder: str = "pil",
     clock: Clock | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Batches of `split` in the order of `indices`; only the last of a shape may hold fewer than B.
 
     Args:
@@ -90,16 +93,18 @@ def batches(
     threads = cores() if workers is None else workers
     wanted = range(len(split)) if indices is None else indices
     waiting = _ByShape(batch_size)
-    for index, future in _ahead(load, wanted, threads, window=batch_size + 2 * threads):
-        try:
-            image = future.result()
-        except BadImage as error:
-            if on_bad == "fail":
-                raise
-            if bad is not None:
-                bad.append((error.name, str(error)))
-            continue
-        yield from waiting.add(index, image)
+    window = batch_size + 2 * threads
+    with contextlib.closing(_ahead(load, wanted, threads, window)) as ahead:
+        for index, future in ahead:
+            try:
+                image = future.result()
+            except BadImage as error:
+                if on_bad == "fail":
+                    raise
+                if bad is not None:
+                    bad.append((error.name, str(error)))
+                continue
+            yield from waiting.add(index, image)
     yield from waiting.rest()
 
 
@@ -134,7 +139,7 @@ def _batch(images: Sequence[np.ndarray], indices: Sequence[int], batch_size: int
     return Batch(whole, np.asarray(indices, np.int64))
 
 
-def _ahead(load, indices, workers: int, window: int) -> Iterator[tuple[int, Future]]:
+def _ahead(load, indices, workers: int, window: int) -> Generator[tuple[int, Future], None, None]:
     """Each index with its future result, in order; at most `window` wait to be taken."""
     if workers == 0:
         for index in indices:

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 Padding = Literal["torch", "same", "valid"]
-_LAYOUT = ("NHWC", "HWIO", "NHWC")
+LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def pad_widths(size: int, window: int, stride: int, padding: Padding) -> tuple[int, int]:
@@ -33,32 +33,6 @@ def pad_widths(size: int, window: int, stride: int, padding: Padding) -> tuple[i
 def precision_of(dtype: jnp.dtype) -> lax.Precision:
     """Float32 means float32 on every device: GPUs and TPUs would multiply in fewer bits."""
     return lax.Precision.HIGHEST if dtype == jnp.float32 else lax.Precision.DEFAULT
-
-
-def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
-    """[B, H, W, in] -> [B, h, w, out]."""
-    windows = kernel.shape[:2]
-    if windows == (1, 1):  # no padding of any kind
-        return _pointwise(x[:, ::stride, ::stride], kernel)
-    pads = [pad_widths(x.shape[1 + axis], windows[axis], stride, padding) for axis in (0, 1)]
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(stride, stride),
-        padding=pads,
-        dimension_numbers=_LAYOUT,
-        precision=precision_of(x.dtype),
-    )
-
-
-def _pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A 1x1 convolution is one matrix product over all pixels, which XLA:CPU runs faster.
-
-    Of two axes: for the gradient of a product of four XLA:CPU would move the pixels about first.
-    """
-    pixels = x.reshape(-1, x.shape[3])
-    product = jnp.matmul(pixels, kernel[0, 0], precision=precision_of(x.dtype))
-    return product.reshape(*x.shape[:3], -1)
 
 
 def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
@@ -81,7 +55,7 @@ def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: Padd
 def _shifted_products(padded: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     products = (
         shifted * kernel[i, j, 0].reshape(1, 1, 1, -1)
-        for (i, j), shifted in _shifts(padded, kernel.shape[:2], stride)
+        for (i, j), shifted in shifts(padded, kernel.shape[:2], stride)
     )
     total = next(products)
     for product in products:
@@ -89,7 +63,7 @@ def _shifted_products(padded: jax.Array, kernel: jax.Array, stride: int) -> jax.
     return total
 
 
-def _shifts(
+def shifts(
     padded: jax.Array, window: tuple[int, ...], stride: int
 ) -> Iterator[tuple[tuple[int, int], jax.Array]]:
     """For each place (i, j) of the window the pixels [..., h, w, C] that it meets."""
@@ -135,10 +109,10 @@ def _slope_of_kernel(
 
     def add(sums: list[jax.Array], image: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
         pixels, slopes = image
-        shifts = _shifts(pixels, window, stride)
+        met = shifts(pixels, window, stride)
         return [
             total + (shifted * slopes).astype(wide)
-            for total, (_, shifted) in zip(sums, shifts, strict=True)
+            for total, (_, shifted) in zip(sums, met, strict=True)
         ], None
 
     start = [jnp.zeros(slope.shape[1:], wide) for _ in range(count)]
@@ -156,22 +130,9 @@ def _grouped_convolution(padded: jax.Array, kernel: jax.Array, stride: int) -> j
         kernel,
         window_strides=(stride, stride),
         padding="VALID",
-        dimension_numbers=_LAYOUT,
+        dimension_numbers=LAYOUT,
         feature_group_count=padded.shape[3],
         precision=precision_of(padded.dtype),
-    )
-
-
-def max_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
-    """Padding never wins the maximum: it counts as minus infinity, as in both frameworks."""
-    pads = [pad_widths(size, window, stride, padding) for size in x.shape[1:3]]
-    return lax.reduce_window(
-        x,
-        np.array(-np.inf, x.dtype),  # NumPy's: a traced value would have no gradient
-        lax.max,
-        (1, window, window, 1),
-        (1, stride, stride, 1),
-        ((0, 0), *pads, (0, 0)),
     )
 
 
@@ -201,8 +162,8 @@ def adaptive_average_pool(x: jax.Array, height: int, width: int) -> jax.Array:
 
 
 def _bins(size: int, count: int) -> jax.Array:
-    position = jnp.arange(size)[None, :]
-    index = jnp.arange(count)[:, None]
+    position = jnp.arange(size, dtype=jnp.int32)[None, :]
+    index = jnp.arange(count, dtype=jnp.int32)[:, None]
     start, end = index * size // count, -(-(index + 1) * size // count)
-    inside = (position >= start) & (position < end)
+    inside = ((position >= start) & (position < end)).astype(jnp.float32)
     return inside / inside.sum(axis=1, keepdims=True)

@@ -1,4 +1,8 @@
-"""The head of AP-GeM (Revaud et al., ICCV 2019): GeM pooling with a learned power, fc, L2."""
+"""Heads of networks learnt for retrieval: GeM pooling with a learned power, a linear layer, L2.
+
+AP-GeM (Revaud et al., ICCV 2019) normalises once, at the end; cirtorch's networks (Radenovic et
+al., TPAMI 2018) before the linear layer and after it.
+"""
 
 import flax.linen as nn
 import jax
@@ -8,6 +12,7 @@ from jaxret.models.networks.convolution import precision_of
 
 _GEM_FLOOR = 1e-6  # values are clamped to it before the power
 _NORM_FLOOR = 1e-12  # of torch.nn.functional.normalize
+_NORM_ADDED = 1e-6  # cirtorch, layers/functional.py
 
 
 class GeM(nn.Module):
@@ -20,8 +25,8 @@ class GeM(nn.Module):
         return (x**p).mean(axis=(1, 2), keepdims=True) ** (1 / p)
 
 
-class NormalizedLinear(nn.Module):
-    """x W + b, each row then divided by its L2 norm: [B, 1, 1, C] -> [B, 1, 1, features]."""
+class Linear(nn.Module):
+    """x W + b: [B, 1, 1, C] -> [B, 1, 1, features]."""
 
     features: int
 
@@ -32,6 +37,18 @@ class NormalizedLinear(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         contract = (((3,), (0,)), ((), ()))
         x = jax.lax.dot_general(x, kernel, contract, precision=precision_of(x.dtype))
-        x = x + bias.reshape(1, 1, 1, -1)
-        norm = jnp.sqrt(jnp.square(x).sum(axis=-1, keepdims=True))
-        return x / jnp.maximum(norm, _NORM_FLOOR)
+        return x + bias.reshape(1, 1, 1, -1)
+
+
+def normalize(x: jax.Array) -> jax.Array:
+    """Each row divided by its L2 norm, as torch.nn.functional.normalize does."""
+    return x / jnp.maximum(_norm(x), _NORM_FLOOR)
+
+
+def normalize_softly(x: jax.Array) -> jax.Array:
+    """X / (norm + 1e-6): cirtorch's L2N, whose rows are a millionth short of length 1."""
+    return x / (_norm(x) + _NORM_ADDED)
+
+
+def _norm(x: jax.Array) -> jax.Array:
+    return jnp.sqrt(jnp.square(x).sum(axis=-1, keepdims=True))

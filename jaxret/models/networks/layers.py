@@ -6,7 +6,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxret.models.networks.convolution import Padding, conv2d, depthwise_conv2d
+from jaxret.models.networks.batch_normalization import (
+    normalize_by_batch,
+    row,
+    scale_and_shift,
+)
+from jaxret.models.networks.convolution import Padding, depthwise_conv2d
+from jaxret.models.networks.dense_convolution import conv2d
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Conv(nn.Module):
         x = convolve(x, kernel, self.stride, self.padding)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
-            x = x + _row(bias).astype(x.dtype)
+            x = x + row(bias).astype(x.dtype)
         return x
 
 
@@ -72,37 +78,16 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, channels)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
         running_var = self.variable("batch_stats", "var", jnp.ones, channels)
-        mean, var = running_mean.value, running_var.value
-        if mask is not None and not self.is_initializing():
-            mean, var, count = batch_moments(x, mask)
-            running_mean.value = mean
-            running_var.value = var * count / jnp.maximum(count - 1, 1)
-        factor = scale * jax.lax.rsqrt(var + self.epsilon)
-        shift = bias - mean * factor
-        # In float32 at least: bfloat16 would round the statistics away.
-        return (x * _row(factor) + _row(shift)).astype(x.dtype)
-
-
-def _row(vector: jax.Array) -> jax.Array:
-    return vector.reshape(1, 1, 1, -1)
-
-
-def batch_moments(x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Mean and biased variance a channel over the rows that count, and how many values that is.
-
-    Sums run one axis at a time: a single float32 sum over millions of pixels would lose digits
-    that PyTorch's keeps.
-    """
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    images = jnp.maximum(mask.sum(), 1)
-    weight = mask.astype(x.dtype)[:, None] / images
-
-    def mean_of(values: jax.Array) -> jax.Array:
-        return (values.mean(axis=2).mean(axis=1) * weight).sum(axis=0)
-
-    mean = mean_of(x)
-    var = mean_of(jnp.square(x - _row(mean)))
-    return mean, var, images * x.shape[1] * x.shape[2]
+        if mask is None or self.is_initializing():
+            moments = running_mean.value, running_var.value
+            return scale_and_shift(x, *moments, scale, bias, self.epsilon)
+        y, (mean, var) = normalize_by_batch(x, mask, scale, bias, self.epsilon)
+        images = jnp.maximum(mask.sum(dtype=jnp.int32), 1)
+        count = images * x.shape[1] * x.shape[2]
+        others = jnp.maximum(count - 1, 1)
+        running_mean.value = mean
+        running_var.value = var * count.astype(var.dtype) / others.astype(var.dtype)
+        return y
 
 
 def conv_bn(

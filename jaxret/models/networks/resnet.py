@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 
-from jaxret.models.networks.convolution import Padding, max_pool
-from jaxret.models.networks.heads import GeM, NormalizedLinear
+from jaxret.models.networks.convolution import Padding
+from jaxret.models.networks.heads import GeM, Linear, normalize, normalize_softly
 from jaxret.models.networks.layers import Style, conv_bn
+from jaxret.models.networks.max_pooling import max_pool
 
 # depth -> blocks a stage, and whether a block is a bottleneck (torchvision's resnet18 and so on;
 # 200 is VICReg's)
@@ -68,8 +69,10 @@ class ResNet(nn.Module):
         stem_pool: Padding of the max-pool: SimCLR's own TensorFlow network pads it as "same" and
             all else as PyTorch does.
         stages: How many of the four stages exist.
-        descriptor: Dimension of the descriptor that a GeM head makes of layer4 (stages `adpool`
-            and `fc`, both [B, 1, 1, C]); 0 for no head.
+        descriptor: Dimension of the descriptor that a GeM head makes of layer4, [B, 1, 1, C]; 0
+            for none.
+        head: Whose head: "ap-gem" has the stages `adpool` and `fc`, "cirtorch" has `pool` (also
+            where `descriptor` is 0) and `whiten`.
         style: Padding, BN epsilon and folding of all layers.
     """
 
@@ -78,6 +81,7 @@ class ResNet(nn.Module):
     stem_pool: Padding = "torch"
     stages: int = 4
     descriptor: int = 0
+    head: str = "ap-gem"
     style: Style = Style()
 
     @nn.compact
@@ -101,7 +105,11 @@ class ResNet(nn.Module):
             outputs[f"layer{stage}"] = x
             if f"layer{stage}" == last:
                 return outputs
-        if self.descriptor:
+        if self.head == "cirtorch":
+            outputs["pool"] = x = normalize_softly(GeM(name="pool")(x))
+            if self.descriptor:
+                outputs["whiten"] = normalize_softly(Linear(self.descriptor, name="whiten")(x))
+        elif self.descriptor:
             outputs["adpool"] = x = GeM(name="adpool")(x)
-            outputs["fc"] = x = NormalizedLinear(self.descriptor, name="fc")(x)
+            outputs["fc"] = normalize(Linear(self.descriptor, name="fc")(x))
         return outputs

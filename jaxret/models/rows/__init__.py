@@ -4,7 +4,17 @@ Parameter counts are exact, and a test holds each of them to a count made apart 
 checksums and licences are those that the publishers state.
 """
 
-from jaxret.models.rows import amdim, efficientnet, gem, moco, resnet, self_supervised, simclr, vit
+from jaxret.models.rows import (
+    amdim,
+    cirtorch,
+    efficientnet,
+    gem,
+    moco,
+    resnet,
+    self_supervised,
+    simclr,
+    vit,
+)
 from jaxret.models.spec import ModelSpec
 
 ROWS: tuple[ModelSpec, ...] = (
@@ -16,6 +26,7 @@ ROWS: tuple[ModelSpec, ...] = (
     *amdim.ROWS,
     *gem.ROWS,
     # Beyond it
+    *cirtorch.ROWS,
     *self_supervised.ROWS,
     *resnet.OTHER_DEPTHS,
     *vit.ROWS,

@@ -4,6 +4,7 @@ from typing import Any
 
 from jaxret.models.spec import Argument, ModelSpec, Source
 
+_LAYOUT_OF_TAP = {"layer4": "resnet", "fc": "gem", "pool": "cirtorch", "whiten": "cirtorch"}
 _TORCHVISION = "https://download.pytorch.org/models/"
 
 
@@ -14,6 +15,7 @@ def resnet(
     padding: str = "torch",
     stem_pool: str = "torch",
     descriptor: int = 0,
+    head: str = "ap-gem",
     parameters: int = 23_508_032,
     layout: str = "",
     **others: Any,
@@ -26,9 +28,11 @@ def resnet(
         width: Multiplier of all channels.
         padding: "torch", or "same" where every strided window pads as TensorFlow does.
         stem_pool: The same for the max-pool alone.
-        descriptor: Dimension of a GeM head's descriptor; 0 for a map.
+        descriptor: Dimension of a GeM head's descriptor; 0 for a map, or for cirtorch's head
+            without whitening.
+        head: "ap-gem" or "cirtorch".
         parameters: As in ModelSpec.
-        layout: As in ModelSpec; by default "gem" with a head and "resnet" without.
+        layout: As in ModelSpec; by default that of the head, "resnet" without one.
         **others: The other fields of ModelSpec.
     """
     arguments: dict[str, Argument] = {"depth": depth}
@@ -37,18 +41,21 @@ def resnet(
         ("padding", padding, "torch"),
         ("stem_pool", stem_pool, "torch"),
         ("descriptor", descriptor, 0),
+        ("head", head, "ap-gem"),
     ]
     arguments |= {key: value for key, value, default in given if value != default}
+    tap = ("whiten" if descriptor else "pool") if head == "cirtorch" else ""
+    tap = tap or ("fc" if descriptor else "layer4")
     channels = (2048 if depth >= 50 else 512) * width
     return ModelSpec(
         name=name,
         architecture="resnet",
         arguments=tuple(sorted(arguments.items())),
-        tap="fc" if descriptor else "layer4",
-        head="gem" if descriptor else None,
+        tap=tap,
+        head=None if tap == "layer4" else "gem",
         channels=descriptor or channels,
         parameters=parameters,
-        layout=layout or ("gem" if descriptor else "resnet"),
+        layout=layout or _LAYOUT_OF_TAP[tap],
         **others,
     )
 

@@ -67,7 +67,7 @@ def _weights_in(place: Path) -> Path:
 
 def _row_of(provenance: Provenance, folder: Path) -> ModelSpec:
     try:
-        spec = get(provenance.model)
+        spec = loading.as_converted(get(provenance.model), provenance)
     except UserError as error:
         raise UserError(f"The weights in {folder} are of a model without a row: {error}") from error
     own = {key: value for key, value in provenance.arguments.items() if key in CONVENTIONS}

@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +44,9 @@ class Provenance:
         arguments: Of the architecture.
         whitening: Digest of the PCA beside the weights; empty where there is none.
         files: sha256 over the names and contents of all other files of the folder.
+        key: Which of the source's networks it is: its wrapper and prefix, "top" for neither.
+        mean: Of the pixels; none in folders of older versions, which have the row's.
+        std: The same.
     """
 
     model: str
@@ -57,6 +60,9 @@ class Provenance:
     arguments: Mapping[str, Any]
     whitening: str
     files: str
+    key: str = ""
+    mean: Sequence[float] = ()
+    std: Sequence[float] = ()
 
 
 def load(
@@ -89,9 +95,25 @@ def _load_converted(spec: ModelSpec, weights_dir: str | Path | None) -> Encoder:
     return load_folder(spec, folder)
 
 
+def as_converted(spec: ModelSpec, provenance: Provenance) -> ModelSpec:
+    """The row with the padding of the max-pool and the pixels that its checkpoint came with.
+
+    SimCLR's TensorFlow files pad otherwise than its PyTorch files; `tools/convert.py` takes both
+    from flags too.
+    """
+    stem = provenance.arguments.get("stem_pool")
+    if stem is not None and stem != dict(spec.arguments).get("stem_pool", "torch"):
+        spec = spec.with_arguments(stem_pool=stem)
+    if provenance.mean and provenance.std:
+        mean, std = ((r, g, b) for r, g, b in (provenance.mean, provenance.std))
+        spec = replace(spec, mean=mean, std=std)
+    return spec
+
+
 def load_folder(spec: ModelSpec, folder: Path) -> Encoder:
-    """The encoder of `spec` from one folder of converted weights."""
+    """The encoder of `spec` from one folder of converted weights, as they were converted."""
     provenance = read_provenance(folder)
+    spec = as_converted(spec, provenance)
     # First: Orbax leaves threads behind, which complain later, where it finds a damaged file.
     if files_digest(folder) != provenance.files:
         raise UserError(f"{_damaged(folder)} (a file is missing or not as it was written).")

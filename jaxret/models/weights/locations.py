@@ -2,17 +2,11 @@
 
 from pathlib import Path
 
-import platformdirs
-
 import jaxret
 from jaxret.models.spec import ModelSpec, Source
+from jaxret.runtime.user_cache import cache_dir, find_cache_dir
 
 PROVENANCE = "provenance.json"
-
-
-def cache_dir() -> Path:
-    """The user's cache directory for jaxret, on every system."""
-    return Path(platformdirs.user_cache_dir("jaxret"))
 
 
 def weights_dirs(weights_dir: str | Path | None = None) -> list[Path]:
@@ -23,10 +17,11 @@ def weights_dirs(weights_dir: str | Path | None = None) -> list[Path]:
     """
     package = Path(jaxret.__file__).parent
     given = [Path(weights_dir)] if weights_dir is not None else []
+    cache = find_cache_dir()
     places = [
         *given,
         Path("weights"),
-        cache_dir() / "weights",
+        *([cache / "weights"] if cache else []),
         package / "_weights",
         package.parent / "weights",
     ]
@@ -50,7 +45,8 @@ def download_path(spec: ModelSpec, source: Source) -> Path:
 def commands(spec: ModelSpec, weights_dir: str | Path | None = None) -> tuple[str, str]:
     """The two commands that bring a model here: download, then convert."""
     output = Path(weights_dir if weights_dir is not None else "weights") / spec.name
-    source = str(download_path(spec, spec.sources[0])) if spec.sources else "FILE"
+    known = spec.sources and find_cache_dir()
+    source = str(download_path(spec, spec.sources[0])) if known else "FILE"
     return (
         f"python tools/download.py {spec.name}",
         f"python tools/convert.py --model={spec.name} --source={source} --output={output}",

@@ -16,8 +16,17 @@ from jaxret.models.weights.loading import WHITENING, Provenance, files_digest, o
 from jaxret.runtime.artifacts import flush
 
 
-def save(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> Provenance:
+def save(
+    encoder: Encoder, folder: Path, source: str, source_sha256: str, key: str = ""
+) -> Provenance:
     """Writes converted weights whole: beside the target first, then renamed onto it.
+
+    Args:
+        encoder: What is written.
+        folder: The target.
+        source: As in `Provenance`, like the two after it.
+        source_sha256: Of the source.
+        key: Of the network in the source.
 
     Raises:
         UserError: `folder` exists and is neither empty nor a folder of converted weights, or
@@ -28,14 +37,14 @@ def save(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> Pro
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
-            provenance = _write(encoder, Path(beside) / "weights", source, source_sha256)
+            provenance = _write(encoder, Path(beside) / "weights", source, source_sha256, key)
             _replace_folder(Path(beside) / "weights", folder, Path(beside) / "old")
     except OSError as error:
         raise UserError(f"The weights cannot be written to {folder}: {error}.") from error
     return provenance
 
 
-def _write(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> Provenance:
+def _write(encoder: Encoder, folder: Path, source: str, source_sha256: str, key: str) -> Provenance:
     with orbax_checkpointer() as checkpointer:
         try:
             checkpointer.save(folder, jax.tree.map(_Uncopied.of, dict(encoder.variables)))
@@ -46,7 +55,7 @@ def _write(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> P
     if encoder.whitening is not None:
         # allow_pickle=False, which mypy asks for, is one more array to NumPy before 2.2.
         np.savez(folder / WHITENING, **encoder.whitening)  # type: ignore[arg-type]
-    provenance = _provenance(encoder, folder, source, source_sha256)
+    provenance = _provenance(encoder, folder, source, source_sha256, key)
     text = json.dumps(provenance.__dict__, indent=2, sort_keys=True) + "\n"
     (folder / locations.PROVENANCE).write_text(text, "utf-8")
     for file in [*folder.rglob("*"), folder]:
@@ -65,7 +74,9 @@ class _Uncopied(np.ndarray):
         return self
 
 
-def _provenance(encoder: Encoder, folder: Path, source: str, source_sha256: str) -> Provenance:
+def _provenance(
+    encoder: Encoder, folder: Path, source: str, source_sha256: str, key: str
+) -> Provenance:
     spec = encoder.spec
     return Provenance(
         model=spec.name,
@@ -79,6 +90,9 @@ def _provenance(encoder: Encoder, folder: Path, source: str, source_sha256: str)
         arguments={**dict(spec.arguments), **spec.conventions()},
         whitening=digest_of(encoder.whitening) if encoder.whitening is not None else "",
         files=files_digest(folder),
+        key=key,
+        mean=spec.mean,
+        std=spec.std,
     )
 
 

@@ -87,7 +87,7 @@ def _solve_lists(neighbours, weights, rows, lists, tolerance, rounds, tile):
     place = jnp.full(nobody + 1, capacity - 1, jnp.int32)
     place = place.at[rows].set(jnp.arange(capacity, dtype=jnp.int32)).at[nobody].set(capacity - 1)
     graph = _block(neighbours, weights, rows, place, tile)
-    lists, columns = place[lists], jnp.arange(lists.shape[0])
+    lists, columns = place[lists], jnp.arange(lists.shape[0], dtype=jnp.int32)
     mask = jnp.zeros((capacity, len(columns)), jnp.float32).at[lists, columns[:, None]].set(1)
     start = _after_first_round(graph, lists[:, 0], mask)
     return _iterate(graph, mask, start, tolerance, rounds).x[lists, columns[:, None]]
@@ -101,17 +101,13 @@ def _block(neighbours, weights, rows, place, tile: int) -> Graph:
 
     def one(index, graph):
         near, w, chunks = graph
-        part = lax.dynamic_slice(rows, (index * tile,), (tile,))
+        part = _get(rows, index, tile)
         here = weights[part]
-        used = ((here > 0).sum(axis=1).max() + SLOTS - 1) // SLOTS
-        near = lax.dynamic_update_slice(near, place[neighbours[part]], (index * tile, 0))
-        return (
-            near,
-            lax.dynamic_update_slice(w, here, (index * tile, 0)),
-            chunks.at[index].set(used),
-        )
+        used = ((here > 0).sum(axis=1, dtype=jnp.int32).max() + SLOTS - 1) // SLOTS
+        near = _set(near, place[neighbours[part]], index, tile)
+        return near, _set(w, here, index, tile), chunks.at[index].set(used)
 
-    tiles = ((rows < neighbours.shape[0] - 1).sum() + tile - 1) // tile
+    tiles = ((rows < neighbours.shape[0] - 1).sum(dtype=jnp.int32) + tile - 1) // tile
     empty = jnp.zeros((capacity, slots), jnp.int32), jnp.zeros((capacity, slots), jnp.float32)
     near, w, chunks = lax.fori_loop(0, tiles, one, (*empty, jnp.zeros(capacity // tile, jnp.int32)))
     return Graph(near, w, chunks, tiles, tile)
@@ -119,7 +115,7 @@ def _block(neighbours, weights, rows, place, tile: int) -> Graph:
 
 def _after_first_round(graph: Graph, heads, mask) -> State:
     """Right-hand sides e_head need no product yet: e.Ae is 1, Ae a row of the graph, so x = e."""
-    columns = jnp.arange(len(heads))
+    columns = jnp.arange(len(heads), dtype=jnp.int32)
     x = jnp.zeros_like(mask).at[heads, columns].set(1) * mask
     near, weights = graph.neighbours[heads], graph.weights[heads]
     r = jnp.zeros_like(mask).at[near, columns[:, None]].add(weights) * mask
@@ -150,12 +146,12 @@ def _product(graph: Graph, mask, p):
 
     def one(index, state):
         q, curvature = state
-        own, first = _get(p, index, graph.tile), index * graph.tile
+        own = _get(p, index, graph.tile)
 
         def spread(chunk, rest):
-            corner, size = (first, chunk * SLOTS), (graph.tile, SLOTS)
-            near = lax.dynamic_slice(graph.neighbours, corner, size)
-            weights = lax.dynamic_slice(graph.weights, corner, size)
+            corner = _start(index, graph.tile), _start(chunk, SLOTS)
+            near = lax.dynamic_slice(graph.neighbours, corner, (graph.tile, SLOTS))
+            weights = lax.dynamic_slice(graph.weights, corner, (graph.tile, SLOTS))
             for slot in range(SLOTS):
                 values = p.at[near[:, slot]].get(mode="promise_in_bounds")
                 rest = rest - weights[:, slot, None] * values
@@ -165,7 +161,7 @@ def _product(graph: Graph, mask, p):
         part = lax.fori_loop(0, chunks, spread, own) * _get(mask, index, graph.tile)
         return _set(q, part, index, graph.tile), curvature + (own * part).sum(axis=0)
 
-    return lax.fori_loop(0, graph.tiles, one, (jnp.zeros_like(p), jnp.zeros(p.shape[1])))
+    return lax.fori_loop(0, graph.tiles, one, (jnp.zeros_like(p), jnp.zeros(p.shape[1], p.dtype)))
 
 
 def _descend(graph: Graph, a, state: State, q):
@@ -178,7 +174,7 @@ def _descend(graph: Graph, a, state: State, q):
         x, r = _set(x, found, index, graph.tile), _set(r, rest, index, graph.tile)
         return x, r, rho + (rest * rest).sum(axis=0)
 
-    return lax.fori_loop(0, graph.tiles, one, (state.x, state.r, jnp.zeros(q.shape[1])))
+    return lax.fori_loop(0, graph.tiles, one, (state.x, state.r, jnp.zeros_like(state.rho)))
 
 
 def _turn(graph: Graph, b, r, p):
@@ -191,9 +187,14 @@ def _turn(graph: Graph, b, r, p):
     return lax.fori_loop(0, graph.tiles, one, p)
 
 
+def _start(index, size: int):
+    """int32, whatever a loop counts in."""
+    return lax.convert_element_type(index, jnp.int32) * size
+
+
 def _get(rows, index, size: int):
-    return lax.dynamic_slice(rows, (index * size, 0), (size, rows.shape[1]))
+    return lax.dynamic_slice_in_dim(rows, _start(index, size), size)
 
 
 def _set(rows, tile, index, size: int):
-    return lax.dynamic_update_slice(rows, tile, (index * size, 0))
+    return lax.dynamic_update_slice_in_dim(rows, tile, _start(index, size), 0)

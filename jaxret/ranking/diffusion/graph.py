@@ -50,7 +50,7 @@ def mutual_graph(nearest: Neighbours, gamma: float) -> Graph:
     sums = affinity.sum(axis=1)
     scale = 1 / np.sqrt(np.where(sums > 0, sums, 1), dtype=np.float32)
     weights = (affinity * scale[:, None] * scale[ids]).astype(np.float32)
-    return _packed(ids, weights)
+    return packed(ids, weights)
 
 
 def _mutual(ids: NDArray[np.int32], block: int = 8192) -> NDArray[np.bool_]:
@@ -64,7 +64,7 @@ def _mutual(ids: NDArray[np.int32], block: int = 8192) -> NDArray[np.bool_]:
     return mutual
 
 
-def _packed(ids: NDArray[np.int32], weights: NDArray[np.float32]) -> Graph:
+def packed(ids: NDArray[np.int32], weights: NDArray[np.float32]) -> Graph:
     """Drops the edges of weight 0 and moves the others to the front of their lists."""
     degrees = (weights > 0).sum(axis=1).astype(np.int32)
     slots = max(1, int(degrees.max(initial=0)))

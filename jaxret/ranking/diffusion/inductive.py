@@ -9,18 +9,24 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from jaxret import defaults
+from jaxret import defaults, functional
 from jaxret.errors import UserError
+from jaxret.functional.settings import DiffusionSettings, check_rest, positive_integer
 from jaxret.ranking.diffusion import offline, offline_files
 from jaxret.ranking.diffusion.joint import diffuse_jointly
-from jaxret.ranking.diffusion.offline import DiffusionSettings, Lists, Rows
-from jaxret.ranking.inputs import positive_integer, unit_rows
+from jaxret.ranking.diffusion.offline import Lists, Rows
+from jaxret.ranking.inputs import unit_rows
 from jaxret.ranking.neighbours.search import search
-from jaxret.ranking.ordering import Neighbours, check_rest, rank
+from jaxret.ranking.on_device import Devices
+from jaxret.ranking.ordering import Neighbours, rank
+from jaxret.ranking.placement import on_device, returned
 
 __all__ = ["Diffusion", "DiffusionSettings", "combine", "diffuse_jointly"]
 
@@ -32,7 +38,8 @@ class Diffusion:
     """A database diffused offline.
 
     Attributes:
-      database: float32 [N, D], rows L2-normalised; in memory or mapped from a file.
+      database: float32 [N, D], rows L2-normalised; in memory, mapped from a file or, with the
+        offline matrix, on devices.
       rows: the offline matrix.
       settings: what it was made with.
     """
@@ -76,18 +83,28 @@ class Diffusion:
           UserError: see `jaxret.ranking.inputs.as_descriptors`; a setting out of range; a folder
             that holds something else.
         """
-        database = unit_rows(database, "database")
-        if not len(database):
-            raise UserError("The database is empty; give at least one descriptor to diffuse.")
-        if truncation is None:
-            truncation = len(database)
-        settings = DiffusionSettings(truncation, kd, gamma, alpha, tolerance, rounds)
+        if folder is None and on_device(database):
+            return cls._fit_on_devices(
+                database, truncation, kd, gamma, alpha, tolerance=tolerance, rounds=rounds
+            )
+        rows = unit_rows(database, "database")
+        settings = _settings(rows, truncation, kd, gamma, alpha, tolerance=tolerance, rounds=rounds)
         if folder is not None:
             size = positive_integer(shard_size, "shard_size")
-            offline_files.diffuse_in(Path(folder), database, settings, block_size, size)
+            offline_files.diffuse_in(Path(folder), rows, settings, block_size, size)
             return cls.load(folder)
-        lists = Lists.of(search(database, database, settings.list_length), settings)
-        return cls(database, offline.diffuse(lists, settings, block_size), settings)
+        lists = Lists.of(search(rows, rows, settings.list_length), settings)
+        return cls(rows, offline.diffuse(lists, settings, block_size), settings)
+
+    @classmethod
+    def _fit_on_devices(
+        cls, database: ArrayLike, truncation: int | None, *numbers: Any, **rule: Any
+    ) -> Diffusion:
+        devices = Devices.of(database)
+        there = devices.unit_rows(database, "database")
+        settings = _settings(there, truncation, *numbers, **rule)
+        rows, ids, scores = jax.block_until_ready((there, *devices.offline(there, settings)))
+        return cls(rows, Rows([ids], [scores]), settings)
 
     def search(
         self,
@@ -112,17 +129,33 @@ class Diffusion:
         Raises:
           UserError: see `jaxret.ranking.inputs.as_descriptors`; k or kq below 1; unknown `rest`.
         """
-        queries = unit_rows(queries, "query", self.database.shape[1])
         k = min(positive_integer(k, "k"), len(self.database))
         kq = min(positive_integer(kq, "kq"), len(self.database))
         check_rest(rest)
-        scores = np.empty((len(queries), k), np.float32)
-        ids = np.empty((len(queries), k), np.int32)
+        dimension, fill = self.database.shape[1], rest == "global"
         size = max(1, SCORES_AT_ONCE // len(self.database))
-        for start in range(0, len(queries), size):
+        if isinstance(self.database, jax.Array):
+            devices = Devices.of(self.database)
+            there = devices.unit_rows(queries, "query", dimension)
+            starts = range(0, len(there) or 1, size)
+            blocks = [self._on_devices(there[i : i + size], k, kq, fill) for i in starts]
+            found = jax.tree.map(lambda *parts: jnp.concatenate(parts), *blocks)
+            return returned(found, queries)
+        unit = unit_rows(queries, "query", dimension)
+        scores = np.empty((len(unit), k), np.float32)
+        ids = np.empty((len(unit), k), np.int32)
+        for start in range(0, len(unit), size):
             part = slice(start, start + size)
-            scores[part], ids[part] = self._search(queries[part], k, kq, rest == "global")
-        return scores, ids
+            scores[part], ids[part] = self._search(unit[part], k, kq, fill)
+        return returned((scores, ids), queries)
+
+    def _on_devices(self, queries: jax.Array, k: int, kq: int, fill: bool) -> functional.Neighbours:
+        database, lists, rows = map(jnp.asarray, (self.database, *self.rows.whole()))
+        nearest = functional.top_k(queries, database, k=kq)
+        scores = functional.combine(lists, rows, nearest, gamma=self.settings.gamma)
+        sims = functional.inner_products(queries, database) if fill else None
+        scores, ids = functional.order(scores, sims)
+        return scores[:, :k], ids[:, :k]
 
     def _search(self, queries: NDArray[np.float32], k: int, kq: int, fill: bool) -> Neighbours:
         nearest = search(queries, self.database, kq)
@@ -155,7 +188,7 @@ class Diffusion:
         """
         folder = Path(folder)
         try:
-            settings = json.loads((folder / "diffusion.json").read_text())["settings"]
+            settings = json.loads((folder / "diffusion.json").read_text("utf-8"))["settings"]
             database = np.load(folder / "database.npy", mmap_mode="r")
             return cls(database, offline_files.read(folder), DiffusionSettings(**settings))
         except FileNotFoundError as error:
@@ -163,6 +196,15 @@ class Diffusion:
                 f"{folder} holds no finished diffusion ({Path(error.filename).name} is missing); "
                 "call Diffusion.fit with this folder to make or finish one."
             ) from error
+
+
+def _settings(
+    rows: NDArray[np.float32] | jax.Array, truncation: int | None, *numbers: Any, **rule: Any
+) -> DiffusionSettings:
+    """With the whole database for no truncation."""
+    if not len(rows):
+        raise UserError("The database is empty; give at least one descriptor to diffuse.")
+    return DiffusionSettings(len(rows) if truncation is None else truncation, *numbers, **rule)
 
 
 def combine(rows: Rows, nearest: Neighbours, gamma: float) -> NDArray[np.float32]:

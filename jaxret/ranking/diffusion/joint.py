@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 
-from jaxret import defaults
+from jaxret import defaults, functional
 from jaxret.errors import UserError
+from jaxret.functional.settings import DiffusionSettings, check_rest, positive_integer
 from jaxret.ranking.diffusion import offline
 from jaxret.ranking.diffusion.graph import mutual_graph
-from jaxret.ranking.diffusion.offline import DiffusionSettings, Lists, Rows
+from jaxret.ranking.diffusion.offline import Lists, Rows
 from jaxret.ranking.diffusion.solver import Solver
-from jaxret.ranking.inputs import BLOCK, positive_integer, unit_rows
+from jaxret.ranking.inputs import BLOCK, unit_rows
 from jaxret.ranking.neighbours.search import others, search
-from jaxret.ranking.ordering import Neighbours, check_rest, rank
+from jaxret.ranking.on_device import Devices
+from jaxret.ranking.ordering import Neighbours, rank
+from jaxret.ranking.placement import on_device, returned
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,27 @@ def diffuse_jointly(
     check_rest(rest)
     k = positive_integer(k, "k")
     settings = DiffusionSettings(truncation, kd, gamma, alpha, tolerance, rounds)
-    queries, database = _checked(queries, database)
-    joint = _joint(queries, database, settings, block_size)
-    order = search(queries, database, len(database))[1] if rest == "global" else None
-    return rank(joint.scores, min(k, len(database)), order)
+    if on_device(queries, database):
+        found = _on_devices(queries, database, k, settings, rest == "global")
+        return returned(found, queries, database)
+    asked, rows = _checked(queries, database)
+    joint = _joint(asked, rows, settings, block_size)
+    order = search(asked, rows, len(rows))[1] if rest == "global" else None
+    return returned(rank(joint.scores, min(k, len(rows)), order), queries, database)
+
+
+def _on_devices(
+    queries: ArrayLike, database: ArrayLike, k: int, settings: DiffusionSettings, fill: bool
+) -> functional.Neighbours:
+    devices = Devices.of(queries, database)
+    rows = devices.unit_rows(database, "database")
+    _refuse_empty(rows)
+    asked = devices.unit_rows(queries, "query", rows.shape[1])
+    offline = devices.offline(jnp.concatenate([asked, rows]), settings)
+    scores = functional.cosines(*offline, queries=len(asked))
+    sims = functional.inner_products(asked, rows) if fill else None
+    scores, ids = functional.order(scores, sims)
+    return scores[:, :k], ids[:, :k]
 
 
 def diffuse_fully(
@@ -173,6 +195,10 @@ def _checked(
     queries: ArrayLike, database: ArrayLike
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     database = unit_rows(database, "database")
+    _refuse_empty(database)
+    return unit_rows(queries, "query", database.shape[1]), database
+
+
+def _refuse_empty(database: NDArray[np.float32] | jax.Array) -> None:
     if not len(database):
         raise UserError("The database is empty; give at least one descriptor to diffuse.")
-    return unit_rows(queries, "query", database.shape[1]), database

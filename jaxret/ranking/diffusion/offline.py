@@ -12,50 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxret import defaults
-from jaxret.errors import UserError
+from jaxret.functional.settings import DiffusionSettings
 from jaxret.ranking.diffusion.graph import mutual_graph
 from jaxret.ranking.diffusion.grouping import close_order
 from jaxret.ranking.diffusion.solver import Solver
-from jaxret.ranking.inputs import BLOCK, positive_integer
+from jaxret.ranking.inputs import BLOCK
 from jaxret.ranking.neighbours.search import others
 from jaxret.ranking.ordering import Neighbours
-
-
-@dataclass(frozen=True)
-class DiffusionSettings:
-    """What one diffusion is made with; the defaults are the paper's.
-
-    Attributes:
-      truncation: nodes a row keeps, itself counted; the size of the database for the full solve.
-      kd: neighbours a node has in the graph, itself counted.
-      gamma: affinity = max(similarity, 0) ** gamma.
-      alpha: weight of the walk against the restart.
-      tolerance: residual, relative to the right-hand side, at which a node is done.
-      rounds: of conjugate gradients, at most.
-    """
-
-    truncation: int = defaults.DFS_TRUNCATION
-    kd: int = defaults.DFS_KD
-    gamma: float = defaults.DFS_GAMMA
-    alpha: float = defaults.DFS_ALPHA
-    tolerance: float = defaults.CG_TOLERANCE
-    rounds: int = defaults.CG_ROUNDS
-
-    def __post_init__(self) -> None:
-        positive_integer(self.truncation, "truncation")
-        positive_integer(self.rounds, "rounds")
-        if positive_integer(self.kd, "kd") < 2:
-            raise UserError("kd is 1; a node counts as its own neighbour, so give 2 or more.")
-        if not 0 <= self.alpha < 1:
-            raise UserError(f"alpha is {self.alpha}; give a number in [0, 1).")
-        if not self.gamma > 0:
-            raise UserError(f"gamma is {self.gamma}; give a number above 0.")
-
-    @property
-    def list_length(self) -> int:
-        """Neighbours a node, itself counted, that the offline stage needs to know."""
-        return max(self.truncation, self.kd)
 
 
 @dataclass(frozen=True)

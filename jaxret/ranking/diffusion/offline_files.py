@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxret.errors import UserError
+from jaxret.functional.settings import DiffusionSettings
 from jaxret.ranking.diffusion.grouping import close_order
-from jaxret.ranking.diffusion.offline import DiffusionSettings, Lists, Rows, solver_of
+from jaxret.ranking.diffusion.offline import Lists, Rows, solver_of
 from jaxret.ranking.neighbours.search import search
 from jaxret.runtime.artifacts import atomic_write, write_json
 from jaxret.runtime.parallel import my_part, wait_for_files
@@ -64,7 +65,7 @@ def diffuse_in(
 
 def read(folder: Path) -> Rows:
     """The rows of a finished folder, mapped into memory."""
-    meta = json.loads((folder / "diffusion.json").read_text())
+    meta = json.loads((folder / "diffusion.json").read_text("utf-8"))
     files = Files(folder, meta["nodes"], meta["shard_size"])
     return Rows(files.read(files.ids), files.read(files.scores))
 
@@ -117,7 +118,7 @@ def claim(
     if not path.exists():
         write(folder / "database.npy", database)
         write_json(path, meta)
-    elif json.loads(path.read_text()) != meta:
+    elif json.loads(path.read_text("utf-8")) != meta:
         raise UserError(
             f"{folder} holds the diffusion of other descriptors or settings; give an empty folder, "
             "or delete this one."

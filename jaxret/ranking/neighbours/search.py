@@ -7,13 +7,17 @@ import numpy as np
 from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 
+from jaxret import functional
 from jaxret.errors import UserError
-from jaxret.ranking.inputs import as_descriptors, measured, positive_integer
+from jaxret.functional.settings import positive_integer
+from jaxret.ranking.inputs import as_descriptors, measured
 from jaxret.ranking.neighbours.device import DeviceSearch
 from jaxret.ranking.neighbours.host.exact import RESCORED_AT_ONCE, CpuSearch, in_parts
 from jaxret.ranking.neighbours.host.rescoring import MARGIN, rescore
 from jaxret.ranking.neighbours.index import Index
+from jaxret.ranking.on_device import Devices
 from jaxret.ranking.ordering import Neighbours
+from jaxret.ranking.placement import on_device, returned
 
 
 def knn(
@@ -35,32 +39,49 @@ def knn(
       queries: [Q, D]; Q may be 0.
       database: [N, D], or an `Index` of it where several searches follow each other.
       k: neighbours a query; more than N gives N.
-      block_size: database rows a block, None for what suits the caches or the device's memory.
-      mesh: one axis of devices over which the database is spread; None for the accelerators of
-        this process, or its cores where it has none.
+      block_size: database rows a block on the host or a mesh, None for what suits the caches or
+        the device's memory.
+      mesh: one axis of devices over which the database, in the host's memory, is spread in blocks;
+        None for where the arrays lie, see `jaxret.ranking.placement`.
       precision: of the products on a mesh. "bfloat16" is faster, scores the 2 k candidates again
         in float32, and can miss a neighbour.
       recall: share of the true neighbours to aim for with `jax.lax.approx_max_k` on a mesh, None
         for all. `recall_of` measures it.
 
     Returns:
-      (similarities float32 [Q, k], ids int32 [Q, k]).
+      (similarities float32 [Q, k], ids int32 [Q, k]); `jax.Array`s where one was given.
 
     Raises:
       UserError: see `as_descriptors`; an empty database; k below 1; precision or recall without
         a mesh.
     """
+    rows = database.rows if isinstance(database, Index) else database
+    if mesh is None and precision == "float32" and recall is None and on_device(queries, rows):
+        return returned(_on_devices(queries, rows, k), queries, rows)
     index = database if isinstance(database, Index) else Index(*measured(database, "database"))
     queries = as_descriptors(queries, "query", index.rows.shape[1])
-    if not len(index.rows):
-        raise UserError("The database is empty; give at least one descriptor to search in.")
+    _refuse_empty(index.rows)
     k = positive_integer(k, "k")
     mesh = mesh or _accelerators()
     if mesh is None:
         if precision != "float32" or recall is not None:
             raise UserError("A CPU searches exactly in float32; give a mesh of devices otherwise.")
-        return search(queries, index, k, block_size)
-    return search(queries, index, k, devices=DeviceSearch(mesh, precision, recall, block_size))
+        return returned(search(queries, index, k, block_size), queries, rows)
+    devices = DeviceSearch(mesh, precision, recall, block_size)
+    return returned(search(queries, index, k, devices=devices), queries, rows)
+
+
+def _on_devices(queries: ArrayLike, database: ArrayLike, k: int) -> functional.Neighbours:
+    devices = Devices.of(queries, database)
+    rows = devices.rows(database, "database")
+    queries = devices.rows(queries, "query", rows.shape[1])
+    _refuse_empty(rows)
+    return devices.top_k(queries, rows, positive_integer(k, "k"))
+
+
+def _refuse_empty(rows: NDArray[np.float32] | jax.Array) -> None:
+    if not len(rows):
+        raise UserError("The database is empty; give at least one descriptor to search in.")
 
 
 def search(

@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxret.data.dataset import Box, Dataset, Split
-from jaxret.data.images.decode import ORIENTATION_TAG, UPRIGHT, BadImage, decode
+from jaxret.data.images.decode import BadImage, decode
+from jaxret.data.images.opening import peek
+from jaxret.data.query import turned, upright_box
 from jaxret.evaluation import protocols
 
 CORRECT, WRONG, JUNK, UNJUDGED = "correct", "wrong", "junk", "unjudged"
@@ -192,31 +194,19 @@ def thumbnail(split: Split, index: int, side: int, with_box: bool = True) -> Pic
         image = decode(encoded, name)
     except BadImage as error:
         return Picture(name, "", problem=error.reason)
-    box = _upright_box(encoded, split.boxes[index]) if with_box else None
     scale = side / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    if box is not None:
-        _draw_box(image, box, min(1.0, scale))
+    if with_box and (box := split.boxes[index]) is not None:
+        orientation, size = peek(encoded)
+        _draw_box(
+            image, upright_box(box, size, orientation), image.width / turned(size, orientation)[0]
+        )
     written = io.BytesIO()
     image.save(written, "JPEG", quality=80, optimize=True)
     uri = "data:image/jpeg;base64," + base64.b64encode(written.getvalue()).decode()
     return Picture(name, uri, *image.size)
-
-
-def _upright_box(encoded: bytes, box: Box | None) -> Box | None:
-    """The box, drawn on the stored pixels, on the photograph turned upright."""
-    if box is None:
-        return None
-    with Image.open(io.BytesIO(encoded)) as stored:
-        turn = UPRIGHT.get(stored.getexif().get(ORIENTATION_TAG, 1))
-        size = stored.size
-    if turn is None:
-        return box
-    mask = Image.new("1", size)
-    ImageDraw.Draw(mask).rectangle(tuple(map(round, box)), fill=1)
-    return mask.transpose(turn).getbbox()
 
 
 def _draw_box(image: Image.Image, box: Box, scale: float) -> None:

@@ -19,6 +19,19 @@ PROTOCOL_WORDS = {
     "recognisable ones are ignored.",
 }
 
+# By key of `evaluation.measures`, without what follows "@".
+METRIC_WORDS = {
+    "r": "R@k: for how many queries any of the first k results is right, in percent.",
+    "map_rect": "mAP (rectangles): the mean of the precisions at each right result, as this "
+    "benchmark's makers count it; mAP elsewhere takes trapezoids between them.",
+    "map@": "mAP@k: the same over the first k results; what comes later was not found.",
+    "oracle": "oracle@k: the share of right photographs among the first k results, in any order.",
+    "n-s": "N-S: how many of the first four results are right, 0 to 4, averaged over the queries.",
+    "gap": "GAP: all queries' first results in one list, the surest first; being sure of an answer "
+    "where there is none costs.",
+    "acc": "Accuracy: for how many queries with an answer the first result is right, in percent.",
+}
+
 GLOSSARY = {
     "mAP": "Mean average precision. 100 means that for every query all photographs of the same "
     "thing come before any other. Each query's average precision (AP) falls with every wrong "

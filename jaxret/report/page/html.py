@@ -9,7 +9,7 @@ from markupsafe import Markup
 from jaxret.report.figures.charts import dimension_curves, ranking_bars
 from jaxret.report.figures.pictures import Sheet
 from jaxret.report.page.comparison import comparisons
-from jaxret.report.page.glossary import GLOSSARY, PROTOCOL_WORDS, RANKING_WORDS
+from jaxret.report.page.glossary import GLOSSARY, METRIC_WORDS, PROTOCOL_WORDS, RANKING_WORDS
 from jaxret.report.page.queries import query_profiles, query_tables
 from jaxret.report.page.summary import key_numbers, timings
 from jaxret.report.results import Results
@@ -52,6 +52,16 @@ def fragment(results: Results) -> str:
     return template.render(
         title=one_line(results.name()), tables=tables(results) or headlines(results)
     )
+
+
+def _metric_words(results: Results) -> list[tuple[str, str]]:
+    """What the metrics of the datasets' own mean."""
+    keys = [key for name in results.values("dataset") for key in results.metrics(name)]
+    stems = [key.split("@")[0] + ("@" if key.startswith("map@") else "") for key in keys]
+    words = (
+        METRIC_WORDS[stem].split(": ", 1) for stem in dict.fromkeys(stems) if stem in METRIC_WORDS
+    )
+    return [(word, text[:1].upper() + text[1:]) for word, text in words]
 
 
 def difference_class(cell: Cell) -> str:
@@ -114,5 +124,6 @@ def _used_words(results: Results) -> dict[str, list[tuple[str, str]]]:
     return {
         "rankings": [(word, text) for word, text in RANKING_WORDS.items() if word in rankings],
         "protocols": [(word, text) for word, text in PROTOCOL_WORDS.items() if word in protocols],
+        "metrics": _metric_words(results),
         "glossary": list(GLOSSARY.items()),
     }

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxret.evaluation.measures import measure
 from jaxret.report.paper import CLASSIC
 from jaxret.report.results import Results, number
 from jaxret.report.tables.cells import Table
+from jaxret.report.tables.layouts import with_positives
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,11 @@ def key_numbers(results: Results, tables: Sequence[Table]) -> list[KeyNumber]:
     """Agreement with the paper for a suite, else plain search and the best ranking; sizes, time."""
     numbers = _agreement(tables) if results.suite else _best_map(results)
     for key, label in (("database", "photographs to search in"), ("queries", "queries")):
-        counts = [entry[key] for entry in results.datasets if entry.get(key)]
-        if len(counts) == 1:
-            numbers.append(KeyNumber(f"{counts[0]:,}".replace(",", " "), "", label))
+        entries = [entry for entry in results.datasets if entry.get(key)]
+        if len(entries) == 1:
+            if key == "queries":
+                label += with_positives(results, entries[0]["name"])
+            numbers.append(KeyNumber(f"{entries[0][key]:,}".replace(",", " "), "", label))
     if results.timings:
         numbers.append(KeyNumber(*duration(results.seconds()), "computing time"))
     return numbers
@@ -50,26 +54,28 @@ def _best_map(results: Results) -> list[KeyNumber]:
     plain = next(results.select(**same, ranking="G"), None)
     shown = [best] if plain is None or plain is best else [plain, best]
     kind = "" if best["protocol"] == CLASSIC else f", {best['protocol']}"
+    metric = measure(results.main_metric(best["dataset"]))
     return [
         KeyNumber(
-            f"{100 * figure['map']:.1f}",
-            "%",
-            f"mAP of plain search{kind}"
+            f"{metric.unit * figure[metric.key]:.1f}",
+            "%" if metric.unit == 100 else "",
+            f"{metric.name} of plain search{kind}"
             if figure["ranking"] == "G"
-            else f"mAP with {figure['ranking']}{kind}",
+            else f"{metric.name} with {figure['ranking']}{kind}",
         )
         for figure in shown
     ]
 
 
 def _best_figure(results: Results) -> dict[str, Any] | None:
-    """The best mAP under the main protocol of the first dataset."""
+    """The best by the main metric under the main protocol of the first dataset."""
     if not results.figures:
         return None
     dataset = results.figures[0]["dataset"]
     figures = results.select(dataset=dataset, protocol=results.main_protocol(dataset))
-    counted = [figure for figure in figures if number(figure["map"]) is not None]
-    return max(counted, key=lambda figure: figure["map"], default=None)
+    metric = results.main_metric(dataset)
+    counted = [figure for figure in figures if number(figure.get(metric)) is not None]
+    return max(counted, key=lambda figure: figure[metric], default=None)
 
 
 def timings(results: Results) -> list[tuple[str, str, float]]:

@@ -7,6 +7,7 @@ difference is taken between the two numbers as shown, so that a reader can add t
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from jaxret.evaluation.measures import measure
 from jaxret.report.paper import Dim, is_unreadable, paper_value
 from jaxret.report.results import Results, number
 
@@ -55,7 +56,7 @@ class Cell:
 
     @property
     def ours_text(self) -> str:
-        return "" if self.ours is None else percent(self.ours)
+        return "" if self.ours is None else figure_text(self.ours, self.address.metric)
 
     @property
     def paper_text(self) -> str:
@@ -151,6 +152,11 @@ class Table:
 
 def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}"
+
+
+def figure_text(value: float, metric: str) -> str:
+    """A figure as tables have it: percent, but for what counts (N-S)."""
+    return f"{measure(metric).unit * value:.2f}"
 
 
 def signed(points: float) -> str:

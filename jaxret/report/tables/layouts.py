@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from jaxret.evaluation.measures import measure
 from jaxret.report import paper
 from jaxret.report.paper import CLASSIC, PAPER_DIM, Dim
 from jaxret.report.results import METRICS, Results
 from jaxret.report.tables.cells import Address, Cell, Column, Row, Table, make_cell, mark_best
 
-METRIC_NAMES = {"map": "mAP", "mp@1": "mP@1", "mp@5": "mP@5", "mp@10": "mP@10"}
 PERCENT = "in percent, higher is better"
 
 
@@ -21,8 +21,14 @@ def tables(results: Results) -> list[Table]:
 
 
 def headlines(results: Results) -> list[Table]:
-    """One table a dataset: mAP of every ranking (rows) under every protocol (columns)."""
-    made = [_headline(results, dataset) for dataset in results.values("dataset")]
+    """One table a dataset: mAP of every ranking (rows) under every protocol (columns).
+
+    A dataset with metrics of its own shows those.
+    """
+    made = [
+        _headline(results, dataset, results.metrics(dataset) or METRICS[:1])
+        for dataset in results.values("dataset")
+    ]
     return [table for table in made if table.rows]
 
 
@@ -31,13 +37,14 @@ def precisions(results: Results) -> list[Table]:
     return [_headline(results, dataset, METRICS[1:]) for dataset in results.values("dataset")]
 
 
-def _headline(results: Results, dataset: str, metrics: tuple[str, ...] = ("map",)) -> Table:
+def _headline(results: Results, dataset: str, metrics: tuple[str, ...]) -> Table:
     variants, protocols = results.variants(dataset), results.protocols(dataset)
     rankings = dict.fromkeys(figure["ranking"] for figure in results.select(dataset=dataset))
     cell = _finder(results)
-    plain = metrics == ("map",)
+    plain, precision = metrics == METRICS[:1], metrics == METRICS[1:]
+    only = len(protocols) == 1 and not precision
     columns = [
-        Column(METRIC_NAMES[metric], protocol)
+        Column(measure(metric).name, "" if only else protocol)
         if not plain
         else Column("mAP" if protocol == CLASSIC else protocol)
         for protocol in protocols
@@ -56,11 +63,17 @@ def _headline(results: Results, dataset: str, metrics: tuple[str, ...] = ("map",
         for model, dim in variants
         for ranking in rankings
     ]
-    what = "mAP" if plain else "Mean precision among the first 1, 5 and 10 results"
+    what = (
+        "Mean precision among the first 1, 5 and 10 results"
+        if precision
+        else " and ".join(measure(metric).name for metric in metrics)
+    )
+    counts = [measure(metric).name for metric in metrics if measure(metric).unit == 1]
+    unit = ", higher is better" if len(counts) == len(metrics) else f" {PERCENT}"
     table = Table(
-        name=f"{'map' if plain else 'precision'}-{dataset}",
+        name=f"{'precision' if precision else 'map'}-{dataset}",
         title=_dataset_title(results, dataset),
-        caption=f"{what} {PERCENT}.",
+        caption=f"{what}{unit}.",
         corner="ranking",
         columns=tuple(columns),
         rows=tuple(rows),
@@ -83,9 +96,25 @@ def dim_name(dim: Dim) -> str:
 def _dataset_title(results: Results, dataset: str) -> str:
     for entry in results.datasets:
         if entry.get("name") == dataset and entry.get("database") and entry.get("queries"):
-            counts = f"{entry['queries']} queries, {entry['database']} photographs"
-            return f"{dataset} ({counts})"
+            asked = f"{entry['queries']} queries{with_positives(results, dataset)}"
+            return f"{dataset} ({asked}, {entry['database']} photographs)"
     return dataset
+
+
+def with_positives(results: Results, dataset: str) -> str:
+    """Such as " (39 with positives)" where a mean is over fewer queries than there are, or ""."""
+    [asked] = {entry["queries"] for entry in results.datasets if entry.get("name") == dataset}
+    counted = {
+        figure["protocol"]: figure["queries"]
+        for figure in results.figures
+        if figure.get("dataset") == dataset and figure.get("queries") is not None
+    }
+    if not counted or set(counted.values()) == {asked}:
+        return ""
+    if len(set(counted.values())) == 1:
+        return f" ({next(iter(counted.values()))} with positives)"
+    listed = ", ".join(f"{protocol} {count}" for protocol, count in counted.items())
+    return f" (with positives: {listed})"
 
 
 def table1(results: Results) -> Table:
@@ -107,7 +136,7 @@ def table2(results: Results) -> Table:
         results,
         number=2,
         caption=f"Global search (G) {PERCENT}; {PAPER_DIM} dimensions.",
-        columns=[Column(METRIC_NAMES[metric], protocol) for protocol, metric in grid],
+        columns=[Column(measure(metric).name, protocol) for protocol, metric in grid],
         address=lambda place: (PAPER_DIM, "G", *grid[place]),
     )
 

@@ -7,9 +7,10 @@ import unicodedata
 
 from jaxret.report.paper import paper_value
 from jaxret.report.results import METRICS, Results
-from jaxret.report.tables.cells import DASH, UNREADABLE_NOTE, Cell, Row, Table
+from jaxret.report.tables.cells import DASH, UNREADABLE_NOTE, Cell, Row, Table, figure_text
 from jaxret.report.tables.layouts import tables
 
+FOUND_COLUMNS = ("rank", "photograph", "similarity")  # of a search
 CSV_COLUMNS = (
     *("dataset", "model", "dim", "ranking", "protocol", "metric"),
     *("ours", "paper", "difference", "queries", "isolated_queries", "note"),
@@ -150,12 +151,19 @@ def _markdown_cell(table: Table, cell: Cell) -> str:
 
 
 def to_csv(results: Results) -> str:
-    """One line a figure and metric, in percent, then the cells of the tables that were not run."""
+    """One line a figure and metric, in percent, then the cells of the tables that were not run.
+
+    Of a search one line a result.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    if results.found:
+        writer.writerow(FOUND_COLUMNS)
+        writer.writerows(_csv_found(one) for one in results.found)
+        return text.getvalue()
     writer.writerow(CSV_COLUMNS)
     for figure in results.figures:
-        for metric in METRICS:
+        for metric in dict.fromkeys((*METRICS, *results.metrics(figure["dataset"]))):
             if figure.get(metric) is not None:
                 writer.writerow(_csv_figure(figure, metric))
     for table in tables(results):
@@ -163,10 +171,14 @@ def to_csv(results: Results) -> str:
     return text.getvalue()
 
 
+def _csv_found(one: dict) -> list[object]:
+    return [one["rank"], one_line(one["photograph"]), f"{one['similarity']:.6g}"]
+
+
 def _csv_figure(figure: dict, metric: str) -> list[object]:
     keys = ("dataset", "model", "dim", "ranking", "protocol")
     where = {key: figure[key] for key in keys}
-    ours, theirs = f"{100 * figure[metric]:.2f}", paper_value(**where, metric=metric)
+    ours, theirs = figure_text(figure[metric], metric), paper_value(**where, metric=metric)
     difference = "" if theirs is None else f"{float(ours) - theirs:.2f}"
     shown = "" if theirs is None else f"{theirs:.2f}"
     counts = (figure.get("queries"), figure.get("isolated_queries"))

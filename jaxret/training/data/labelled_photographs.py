@@ -20,8 +20,9 @@ from scipy.sparse.csgraph import connected_components
 from jaxret.data.dataset import Box, Dataset, Split, Subset, without
 from jaxret.data.demo.build import EASY
 from jaxret.data.demo.rephotograph import rephotograph
-from jaxret.data.folder import EXTENSIONS, GROUND_TRUTH_FILE
+from jaxret.data.ground_truth.writing import as_json
 from jaxret.data.images.decode import BadImage, decode
+from jaxret.data.photographs import EXTENSIONS, GROUND_TRUTH_FILE
 from jaxret.data.splits import JoinedSplit
 from jaxret.errors import UserError
 from jaxret.runtime.artifacts import atomic_write, digest, write_json
@@ -150,7 +151,6 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
     """
     if (folder / GROUND_TRUTH_FILE).exists():
         return
-    assert dataset.ground_truth is not None
     lists = {
         key: [_copy(split, i, folder, below) for i in range(len(split))]
         for key, split, below in (
@@ -158,14 +158,8 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
             ("qimlist", dataset.queries, "queries"),
         )
     }
-    gnd = [
-        {
-            **{k: [int(i) for i in v] for k, v in one.items() if k != "bbx"},
-            **({"bbx": list(map(float, box))} if box else {}),
-        }
-        for one, box in zip(dataset.ground_truth, dataset.queries.boxes, strict=True)
-    ]
-    write_json(folder / GROUND_TRUTH_FILE, {**lists, "gnd": gnd})
+    truth = as_json(dataset, lists["imlist"], lists["qimlist"])
+    write_json(folder / GROUND_TRUTH_FILE, truth)
 
 
 def _copy(split: Split, index: int, folder: Path, below: str) -> str:

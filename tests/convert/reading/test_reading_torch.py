@@ -279,7 +279,7 @@ def test_sparse_and_complex_tensors_are_named(tmp_path):
     for name, tensor in {"s": torch.eye(3).to_sparse(), "c": torch.ones(2).cfloat()}.items():
         path = _save({"fine": torch.ones(1), name: tensor}, tmp_path / name, "torch zip")
         with pytest.raises(UserError, match=f"Tensor '{name}'"):
-            read_checkpoint(path)
+            _ = read_checkpoint(path).tensors
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.jit, about itself

@@ -17,10 +17,11 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from small_benchmarks import BOX, raw, use_small_benchmarks, write, write_ground_truth
 
-from jaxret.data.benchmarks import loading, registry, tfds_records
+from jaxret.data.benchmarks import loading, tfds_records
+from jaxret.data.benchmarks.rows import study
 from jaxret.errors import UserError
 
-NAMES = list(registry.BENCHMARKS)
+NAMES = [row.name for row in study.ROWS]
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +177,7 @@ def test_builders_describe_themselves(tmp_path: Path, name: str) -> None:
 
 
 def test_checksums_are_those_of_the_rows() -> None:
-    for row in registry.BENCHMARKS.values():
+    for row in study.ROWS:
         known = loading.builder_class(row.builder).url_infos[row.ground_truth.url]
         assert known.checksum == row.ground_truth.sha256
         assert known.filename == row.ground_truth.file

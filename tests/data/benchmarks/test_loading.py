@@ -15,7 +15,7 @@ import pytest
 import small_benchmarks
 from small_benchmarks import BOX, OXFORD, raw, use_small_benchmarks, write, write_ground_truth
 
-from jaxret.data.benchmarks import loading, registry, stand_ins
+from jaxret.data.benchmarks import loading, parts, registry, stand_ins
 from jaxret.data.benchmarks.incomplete import keep
 from jaxret.data.benchmarks.revisitop1m import revisitop1m_dataset_builder as revisitop1m
 from jaxret.data.ground_truth import files
@@ -318,7 +318,7 @@ def test_distractors_come_behind_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revisitop1m, "PARTS", 2)
-    monkeypatch.setattr(revisitop1m, "SHARD_SIZE", 2)
+    monkeypatch.setattr(parts, "SHARD_SIZE", 2)
     encoded = write("roxford5k", tmp_path / "manual")
     first = write_distractors(tmp_path / "manual", 1, 5)
     second = write_distractors(tmp_path / "manual" / "more", 2, 3, bad=1)

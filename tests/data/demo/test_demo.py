@@ -7,8 +7,8 @@ from PIL import Image
 from jaxret.data import load
 from jaxret.data.demo import build
 from jaxret.data.demo.rephotograph import rephotograph
-from jaxret.data.folder import GROUND_TRUTH_FILE
 from jaxret.data.images.decode import decode
+from jaxret.data.photographs import GROUND_TRUTH_FILE
 from jaxret.errors import UserError
 
 

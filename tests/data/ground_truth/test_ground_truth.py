@@ -143,10 +143,72 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path: Path
     assert not target.exists()
 
 
-@pytest.mark.parametrize("value", [np.int64(1), np.arange(2)])
-def test_a_pickle_with_numpy_objects_is_refused(tmp_path: Path, value: Any) -> None:
-    with pytest.raises(UserError, match="asks for numpy"):
+def _in_arrays(value: Any, dtype: Any) -> Any:
+    """Every list of numbers as an array, numbers and names as NumPy's own."""
+    if isinstance(value, dict):
+        return {key: _in_arrays(item, dtype) for key, item in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [_in_arrays(item, dtype) for item in value]
+    if isinstance(value, list):
+        names = bool(value) and isinstance(value[0], str)
+        return np.array(value) if names else np.asarray(value, dtype)
+    return value
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("dtype", ["int64", "int32", ">i4", "uint16", object])
+def test_numpy_arrays_in_a_pickle_are_read_as_lists(
+    tmp_path: Path, protocol: int, dtype: Any
+) -> None:
+    wanted = files.read_pickle(write_pickle(tmp_path, plain(REVISITED)))
+    given = _in_arrays(plain(REVISITED), np.dtype(dtype))
+    for entry in given["gnd"]:
+        entry["bbx"] = np.asarray(REVISITED["bbx"], np.float32)
+    (tmp_path / "gnd.pkl").write_bytes(pickle.dumps(given, protocol))
+    read = files.read_pickle(tmp_path / "gnd.pkl")
+    assert (read.imlist, read.qimlist) == (wanted.imlist, wanted.qimlist)
+    for one, other in zip(read.gnd, wanted.gnd, strict=True):
+        assert {key: one[key] for key in ("easy", "hard", "junk")} == {
+            key: other[key] for key in ("easy", "hard", "junk")
+        }
+        assert list(one["bbx"]) == REVISITED["bbx"]
+
+
+@pytest.mark.parametrize(
+    ("value", "asked_for"),
+    [
+        (np.load, "numpy"),
+        (np.random.default_rng(0), "numpy"),
+        (np.ma.masked_array([1]), "numpy"),
+        (np.float64, "numpy"),
+    ],
+)
+def test_other_names_of_numpy_in_a_pickle_are_refused(
+    tmp_path: Path, value: Any, asked_for: str
+) -> None:
+    with pytest.raises(UserError, match=f"asks for {asked_for}"):
+        files.read_pickle(write_pickle(tmp_path, {**plain(REVISITED), "more": value}))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.zeros(2, dtype=[("x", "i4")]),
+        np.zeros((10**9, 0)),  # 10^9 empty lists, were they made
+        np.arange(3),
+    ],
+)
+def test_an_array_that_is_no_list_of_queries_is_refused(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(UserError, match=r"gnd\.pkl: "):
         files.read_pickle(write_pickle(tmp_path, {**plain(REVISITED), "gnd": value}))
+
+
+def test_an_array_whose_shape_is_a_lie_is_refused(tmp_path: Path) -> None:
+    content = pickle.dumps({**plain(REVISITED), "gnd": np.arange(3, dtype=np.int64)}, 2)
+    assert content.count(b"K\x03\x85") == 1  # the shape, (3,)
+    (tmp_path / "gnd.pkl").write_bytes(content.replace(b"K\x03\x85", b"J\xff\xff\xff\x7f\x85"))
+    with pytest.raises(UserError, match=r"damaged or of another format .*reshape"):
+        files.read_pickle(tmp_path / "gnd.pkl")
 
 
 def test_a_pickle_that_asks_for_memory_is_refused(tmp_path: Path) -> None:

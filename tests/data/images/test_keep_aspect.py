@@ -5,8 +5,9 @@ import pytest
 from photographs import MemorySplit, encode, noise
 
 from jaxret.data.images import loader
-from jaxret.data.images.decode import kept_size, sizes_at, to_pixels
+from jaxret.data.images.decode import to_pixels
 from jaxret.data.images.loader import batches
+from jaxret.data.images.resize import kept_size, sizes_at
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ SMALL = {
     "wide": cut("resnet50", 1, width=2, stem_pool="same"),
     "same": cut("resnet50", 2, padding="same", stem_pool="same"),
     "gem": replace(get("gem-ap").with_arguments(stages=1, descriptor=32), channels=32),
+    "cirtorch": replace(get("gem-gl18-50").with_arguments(stages=1, descriptor=32), channels=32),
     "amdim": get("amdim").with_arguments(ndf=8, n_rkhs=72, n_depth=2),
     "amdim9": replace(
         get("amdim").with_arguments(ndf=8, n_rkhs=72, n_depth=2),

@@ -81,6 +81,26 @@ def test_best_is_sought_in_all_models_of_a_dataset(make_results):
     assert [row.section for row in table.rows if row.cells[0].best] == ["one"]
 
 
+@pytest.mark.parametrize(
+    ("counted", "expected"),
+    [
+        ({"easy": 12, "medium": 12, "hard": 12}, "(12 queries, 167 photographs)"),
+        ({"easy": 11, "medium": 11, "hard": 11}, "(12 queries (11 with positives), 167"),
+        (
+            {"easy": 10, "medium": 12, "hard": 11},
+            "(12 queries (with positives: easy 10, medium 12, hard 11), 167 photographs)",
+        ),
+    ],
+)
+def test_a_title_says_over_how_many_queries_the_mean_is(results, counted, expected):
+    results.figures = [
+        figure | {"queries": counted[figure["protocol"]]}
+        for figure in results.figures
+        if figure["protocol"] in counted
+    ]
+    assert expected in terminal_report(results)
+
+
 def test_isolated_queries_are_counted_and_explained(results):
     text = terminal_report(results)
     assert "96.00°" in text

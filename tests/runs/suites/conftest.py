@@ -80,9 +80,9 @@ def ranked(monkeypatch):
     done: list[str] = []
     plain = pipeline.rank_all
 
-    def counted(queries, database, rankings, settings):
+    def counted(queries, database, rankings, settings, **others):
         done.extend(rankings)
-        return plain(queries, database, rankings, settings)
+        return plain(queries, database, rankings, settings, **others)
 
     monkeypatch.setattr(pipeline, "rank_all", counted)
     return done

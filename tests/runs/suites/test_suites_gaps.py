@@ -28,7 +28,7 @@ def test_a_dimension_too_large_says_why_and_the_sweep_goes_on(base, passes):
 
 
 def test_missing_weights_leave_gaps_that_say_how_to_get_them(base, passes, monkeypatch):
-    plain, untrained = models.load, jaxret.stages.members.models.random
+    plain, untrained = models.load, jaxret.stages.encoders.models.random
 
     def load(name, weights_dir):
         return untrained(name, 0) if name == "simclr1x" else plain(name, weights_dir)
@@ -142,10 +142,10 @@ def test_an_incomplete_benchmark_is_compared_with_nothing(base, passes, manual_d
 
 
 def test_download_fetches_what_is_missing_once_and_then_runs(base, passes, monkeypatch, capsys):
-    from jaxret.cli import download, terminal
+    from jaxret.cli import downloads, terminal
 
     fetched: list[str] = []
-    untrained = jaxret.stages.members.models.random
+    untrained = jaxret.stages.encoders.models.random
 
     def load(name, weights_dir):
         assert name in fetched
@@ -156,8 +156,8 @@ def test_download_fetches_what_is_missing_once_and_then_runs(base, passes, monke
             raise UserError("Google Drive says no.")
         fetched.append(name)
 
-    monkeypatch.setattr(download, "obtain_weights", obtain_weights)
-    monkeypatch.setattr(download, "obtain_dataset", lambda *arguments, **others: 1 / 0)
+    monkeypatch.setattr(downloads, "obtain_weights", obtain_weights)
+    monkeypatch.setattr(downloads, "obtain_dataset", lambda *arguments, **others: 1 / 0)
     monkeypatch.setattr("jaxret.stages.encoders.models.load", load)
     settings = dataclasses.replace(base, weights="converted", weights_dir="/nowhere")
     members = ["resnet50", "resnet50+simclr2x"]

@@ -98,7 +98,7 @@ def test_one_eigendecomposition_serves_all_dimensions(base, passes, monkeypatch)
     monkeypatch.setattr(
         PCAWhitening,
         "fit",
-        classmethod(lambda cls, x, dim: fitted.append(dim) or plain(cls, x, dim)),
+        classmethod(lambda cls, x, dim, **how: fitted.append(dim) or plain(cls, x, dim, **how)),
     )
     sweep = [
         dataclasses.replace(base, model="resnet50", dataset="oxford5k", pca_dim=d, ranking=("G",))

@@ -17,5 +17,9 @@ class Builder(BenchmarkBuilder):
     DEFAULT_BUILDER_CONFIG_NAME = "iscen"
 
     @property
+    def lists(self) -> tuple[str, ...]:
+        return ("ok",)  # INSTRE has no junk
+
+    @property
     def homepage(self) -> str:
         return "http://123.57.42.89/instre/home.html"

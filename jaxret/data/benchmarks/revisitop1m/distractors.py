@@ -7,10 +7,11 @@ from typing import Any
 
 from jaxret.data.benchmarks import tfds_records
 from jaxret.data.benchmarks.missing_files import download_command
+from jaxret.data.benchmarks.parts import split_of
 from jaxret.data.benchmarks.prepare import prepared
 from jaxret.data.benchmarks.revisitop1m import revisitop1m_dataset_builder as revisitop1m
 from jaxret.data.dataset import Dataset
-from jaxret.data.splits import JoinedSplit, PreparedSplit
+from jaxret.data.splits import JoinedSplit
 from jaxret.errors import UserError
 
 
@@ -26,7 +27,7 @@ def add_distractors(
     """
     parts, left_out = [], 0
     for builder in _prepared_parts(data_dir, manual_dir, allow_missing):
-        parts.append(_split(builder))
+        parts.append(split_of(builder))
         left_out += builder.info.metadata["left_out"]
     count = sum(map(len, parts))
     note = (
@@ -68,14 +69,3 @@ def _prepared_parts(data_dir: Path, manual_dir: Path, allow_missing: bool) -> It
     for number, builder in builders.items():
         if number not in missing:
             yield prepared(builder, manual_dir)
-
-
-def _split(builder: Any) -> PreparedSplit:
-    made = builder.info.metadata
-    return PreparedSplit(
-        folder=Path(builder.data_dir),
-        places=tuple(range(len(made["names"]))),
-        names=tuple(made["names"]),
-        boxes=(None,) * len(made["names"]),
-        digests=tuple(made["sha256"]),
-    )

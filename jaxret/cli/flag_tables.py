@@ -1,0 +1,283 @@
+"""Every flag of `jaxret.main` and `jaxret.train`: its group, the modes it applies in, its needs.
+
+A new flag is one row here beside its field in the settings (a test asks for it). This module
+imports nothing heavy, so that `--help` stays fast.
+"""
+
+from absl import flags
+
+from jaxret import checkpoint_flag
+from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_than
+from jaxret.defaults import OTHER_RANKINGS
+from jaxret.settings import LEARNT, STORED, TRUE_DIM
+
+EVALUATION, SUITE, SEARCH, FEATURES, TRAINING = (
+    *("evaluation", "suite", "search", "features", "training"),
+)
+
+_ALL = (EVALUATION, SUITE, SEARCH, FEATURES)
+_PHOTOGRAPHS = (EVALUATION, SUITE, SEARCH)  # all that begins with photographs and an encoder
+_RUNS = (EVALUATION, SUITE)
+
+
+def _mode(values: flags.FlagValues) -> str:
+    """What the flags of `jaxret.main` ask for."""
+    if any(values[name].value for name in ("features", "query_features")):
+        return FEATURES
+    if values["query"].value:
+        return SEARCH
+    return SUITE if values["suite"].value else EVALUATION
+
+
+def _rankings(values: flags.FlagValues, mode: str) -> list[str] | None:
+    """Those that will run; None where a suite brings its own."""
+    if mode == SUITE and not values["ranking"].present:
+        return None
+    rankings: list[str] | None = values["ranking"].value
+    assert rankings is not None  # it has a default
+    return rankings[:1] if mode == SEARCH else rankings
+
+
+def _ranked_with(step: str) -> Need:
+    def holds(values: flags.FlagValues, mode: str) -> bool:
+        rankings = _rankings(values, mode)
+        return rankings is None or any(
+            step in one.split("+") or one in OTHER_RANKINGS for one in rankings
+        )
+
+    return Need(f"a --ranking with {step}", holds)
+
+
+def _recalibration(*wanted: str) -> Need:
+    def holds(values: flags.FlagValues, mode: str) -> bool:
+        flag = values["bn_recalibration"]
+        # a search leaves batch norm as it is unless it is told otherwise
+        return (flag.value if flag.present or mode != SEARCH else "none") in wanted
+
+    return Need(f"--bn_recalibration={'|'.join(wanted)}", holds)
+
+
+def _file_in_checkpoint(values: flags.FlagValues, mode: str) -> bool:
+    text = values["checkpoint"].value
+    if not text:
+        return False
+    places = (checkpoint_flag.named(text) or {"": text}).values()
+    return not all(checkpoint_flag.is_folder(place) for place in places)
+
+
+def _whitened(values: flags.FlagValues, mode: str) -> bool:
+    dims = values["pca_dim"].value
+    return not dims or any(dim != TRUE_DIM for dim in dims)
+
+
+def _learnt(values: flags.FlagValues, mode: str) -> bool:
+    """Descriptors of one's own are whitened only where a dimension or a file says so."""
+    asked = mode != FEATURES or bool(values["pca_dim"].value)
+    return asked and values["whitening"].value == LEARNT
+
+
+def _benchmark_asked(values: flags.FlagValues, mode: str) -> bool:
+    from jaxret.data.benchmarks.registry import BENCHMARKS  # late: --help must be fast
+
+    names: list[str | None] = [*(values["dataset"].value or ()), values["whiten_on"].value]
+    return mode == SUITE or any(name in BENCHMARKS for name in names)
+
+
+_AQE, _DBA, _DFS = (_ranked_with(step) for step in ("AQE", "DBA", "DFS"))
+_CHECKPOINT_FILE = Need("a file in --checkpoint", _file_in_checkpoint)
+_WHITENED = Need(f"a --pca_dim other than {TRUE_DIM}", _whitened)
+_LEARNT = Need("a whitening that is learnt (with --features: a --pca_dim)", _learnt)
+_WITH_WEIGHTS = Need(
+    "a model (--whitening=checkpoint), or a FILE",
+    lambda values, mode: mode != FEATURES or values["whitening"].value != STORED,
+)
+_BENCHMARK = Need("a benchmark in --dataset", _benchmark_asked)
+_NOT_DRY = other_than("dry_run", True, "--nodry_run")
+_INDUCTIVE = Need(
+    "--dfs=inductive",
+    lambda values, mode: mode == SEARCH or values["dfs"].value == "inductive",
+)
+
+MAIN = Table(
+    {
+        EVALUATION: "an evaluation",
+        SUITE: "--suite",
+        SEARCH: "--query",
+        FEATURES: "--features",
+    },
+    _mode,
+    (
+        Group(
+            "What is done",
+            (
+                Row("suite", (SUITE,)),
+                Row("dry_run", _RUNS),
+                Row("download", _PHOTOGRAPHS, (_NOT_DRY,)),
+            ),
+        ),
+        Group("A search", (Row("query", (SEARCH,)), Row("box", (SEARCH,)))),
+        Group(
+            "Descriptors of your own",
+            (
+                Row("features", (FEATURES,)),
+                Row("query_features", (FEATURES,)),
+                Row("ground_truth", (FEATURES,)),
+            ),
+        ),
+        Group(
+            "Encoder",
+            (
+                Row("model", _PHOTOGRAPHS),
+                Row("weights", _PHOTOGRAPHS),
+                Row("seed", _PHOTOGRAPHS, (equals("weights", "random"),)),
+                Row("checkpoint", _PHOTOGRAPHS),
+                Row("arch", _PHOTOGRAPHS, (_CHECKPOINT_FILE,)),
+                Row("width", _PHOTOGRAPHS, (_CHECKPOINT_FILE,)),
+                *(
+                    Row(name, _PHOTOGRAPHS, (_CHECKPOINT_FILE,))
+                    for name in checkpoint_flag.OF_FILES
+                ),
+                Row("dtype", _PHOTOGRAPHS),
+                Row("batch_size", _PHOTOGRAPHS),
+                Row("weights_dir", _PHOTOGRAPHS),
+            ),
+        ),
+        Group(
+            "Photographs",
+            (
+                Row("dataset", _PHOTOGRAPHS),
+                Row("allow_missing", _PHOTOGRAPHS, (_BENCHMARK,)),
+                Row("distractors", _PHOTOGRAPHS),
+                Row("data_dir", _PHOTOGRAPHS),
+                Row("manual_dir", _PHOTOGRAPHS),
+                Row("image_size", _PHOTOGRAPHS),
+                Row("query_crop", _RUNS),
+                Row("resize", _PHOTOGRAPHS),
+                Row("decoder", _PHOTOGRAPHS),
+                Row("scales", _PHOTOGRAPHS),
+                Row("on_bad_image", _PHOTOGRAPHS),
+                Row("workers", _PHOTOGRAPHS),
+            ),
+        ),
+        Group(
+            "Batch norm",
+            (
+                Row("bn_recalibration", _PHOTOGRAPHS),
+                Row("bn_momentum", _PHOTOGRAPHS, (_recalibration("ema"),)),
+                Row("bn_batch_size", _PHOTOGRAPHS, (_recalibration("ema", "cumulative"),)),
+            ),
+        ),
+        Group(
+            "Descriptors",
+            (
+                Row("rmac_levels", _PHOTOGRAPHS),
+                Row("rmac_include_global", _PHOTOGRAPHS),
+                Row("pca_dim", _ALL),
+                Row("whitening", _ALL, (_WHITENED, _WITH_WEIGHTS)),
+                Row("whitening_floor", _ALL, (_WHITENED, _LEARNT)),
+                Row("whiten_on", _PHOTOGRAPHS, (_WHITENED, equals("whitening", LEARNT))),
+            ),
+        ),
+        Group(
+            "Ranking",
+            (
+                Row("ranking", _ALL),
+                Row("aqe_n", _ALL, (_AQE,)),
+                Row("aqe_weights", _ALL, (_AQE,)),
+                Row("dba_n", _ALL, (_DBA,)),
+                Row("dba_weights", _ALL, (_DBA,)),
+                Row("dba_normalize", _ALL, (_DBA,)),
+                Row("dfs", (EVALUATION, SUITE, FEATURES), (_DFS,)),
+                Row("dfs_truncation", _ALL, (_DFS,)),
+                Row("dfs_kd", _ALL, (_DFS,)),
+                Row("dfs_kq", _ALL, (_DFS, _INDUCTIVE)),
+                Row("dfs_gamma", _ALL, (_DFS,)),
+                Row("dfs_alpha", _ALL, (_DFS,)),
+                Row("dfs_rest", _ALL, (_DFS,)),
+                Row("rank_on", _ALL),
+                Row("block_size", _ALL),
+            ),
+        ),
+        Group(
+            "Output",
+            (
+                Row("workdir", _ALL),
+                Row("save_ranks", _ALL),
+                Row("save_descriptors", _PHOTOGRAPHS),
+                Row("debug", _ALL),
+            ),
+        ),
+        Group(
+            "Several hosts",
+            (
+                Row("multihost", _ALL),
+                *(
+                    Row(name, _ALL, (given("multihost"),))
+                    for name in ("coordinator", "processes", "process")
+                ),
+            ),
+        ),
+    ),
+)
+
+
+def _train(name: str, *needs: Need) -> Row:
+    return Row(name, (TRAINING,), needs)
+
+
+_CONTRASTIVE = equals("loss", "simclr", "mocov2")
+_HELD_OUT = other_than("held_out", 0, "--held_out above 0")
+
+TRAIN = Table(
+    {TRAINING: "a training"},
+    lambda values: TRAINING,
+    (
+        Group(
+            "What is learnt",
+            (
+                *map(_train, ("dataset", "model", "init", "loss", "augmentation", "pooling")),
+                _train("temperature", _CONTRASTIVE),
+                _train("projection_dim", _CONTRASTIVE),
+                _train("projection_hidden", _CONTRASTIVE),
+                _train("queue_size", equals("loss", "mocov2")),
+                _train("slow_momentum", equals("loss", "mocov2")),
+                _train("ap_bins", equals("loss", "ap")),
+                _train("ap_group", equals("loss", "ap")),
+                _train("seed"),
+            ),
+        ),
+        Group(
+            "Steps",
+            (
+                *map(_train, ("steps", "batch_size", "image_size", "stored_size", "optimizer")),
+                *map(_train, ("learning_rate", "warmup_steps")),
+                _train("momentum", equals("optimizer", "sgd", "lars")),
+                *map(_train, ("weight_decay", "clip_norm", "accumulate", "dtype", "remat")),
+            ),
+        ),
+        Group(
+            "Held-out part",
+            (
+                _train("held_out"),
+                _train("validate_every", _HELD_OUT),
+                _train("validation_size", _HELD_OUT),
+            ),
+        ),
+        Group(
+            "Places, output",
+            tuple(
+                map(_train, (
+                    *("workdir", "checkpoint_every", "data_dir", "weights_dir", "workers"),
+                    "debug",
+                ))
+            ),
+        ),
+        Group(
+            "Several hosts",
+            (
+                _train("multihost"),
+                *(_train(n, given("multihost")) for n in ("coordinator", "processes", "process")),
+            ),
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,122 @@
+"""Ranked lists as data: who was found for which query, in the workdir's folder `rankings`.
+
+rankings/MODEL-DATASET-RANKING.csv   the first results of every query, with --save_ranks=NUMBER
+rankings/MODEL-DATASET-RANKING.npy   ids of whole rankings, with --save_ranks=all
+
+In the .npy ids are places in the database as the ground truth counts them, -1 at the end of a row
+for photographs that could not be read; `jaxret.evaluate` takes it. Where a run has several
+dimensions, each has its own files: MODEL-DATASET-DIM-RANKING.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxret import data
+from jaxret.data.dataset import Dataset
+from jaxret.defaults import RANKINGS
+from jaxret.descriptors.saving import write_array
+from jaxret.evaluation import protocols
+from jaxret.pipeline import Evaluation
+from jaxret.report.tables.plain import one_line
+from jaxret.runtime.artifacts import write_text
+from jaxret.settings import ALL, Settings
+from jaxret.stages.cached_results import Top
+
+FOLDER = "rankings"
+POSITIVE, NEGATIVE, JUNK = "positive", "negative", "junk"
+
+
+def file_names(every: Sequence[Settings]) -> list[str]:
+    """What the files of each evaluation begin with: model and dataset, and what tells them apart.
+
+    No two evaluations of a run have the same.
+    """
+    names = [file_name(one.label, _called(one.dataset)) for one in every]
+    times = Counter(names)
+    names = [
+        f"{name}-{one.pca_dim or 'default'}" if times[name] > 1 else name
+        for name, one in zip(names, every, strict=True)
+    ]
+    seen: Counter[str] = Counter()
+    for place, name in enumerate(names):  # two folders of one name
+        seen[name] += 1
+        names[place] = name if seen[name] == 1 else f"{name}-{seen[name]}"
+    return names
+
+
+def _called(dataset: str) -> str:
+    """A known name, or that of the folder."""
+    return dataset if dataset in data.names() else Path(dataset).expanduser().resolve().name
+
+
+def file_name(model: str, dataset: str) -> str:
+    """MODEL-DATASET as a file name on every system: letters, digits, and . _ + -"""
+    return "-".join(re.sub(r"[^\w.+-]+", "_", name).strip("_.") for name in (model, dataset))
+
+
+def save_ranks(found: Evaluation, name: str, workdir: Path) -> None:
+    """Writes the ranked lists of one evaluation, as its settings ask.
+
+    Args:
+      found: with the results of each ranking.
+      name: of `file_names`.
+      workdir: where the folder `rankings` is.
+    """
+    for ranking, top in found.top.items() if found.settings.save_ranks else ():
+        path = workdir / FOLDER / f"{name}-{ranking}"
+        if found.settings.save_ranks == ALL:
+            write_array(path.with_name(path.name + ".npy"), whole_ids(top, found))
+        else:
+            count = found.settings.saved_ranks(len(found.dataset.database))
+            write_text(
+                path.with_name(path.name + ".csv"), to_csv(found.dataset, ranking, top, count)
+            )
+
+
+def whole_ids(top: Top, found: Evaluation) -> np.ndarray:
+    """Ids [Q, N] as the whole dataset counts them; a query that was not read has a row of -1."""
+    kept, asked = (
+        np.setdiff1d(np.arange(size), found.unread.get(key, ()))
+        for key, size in (("database", found.sizes[1]), ("queries", found.sizes[0]))
+    )
+    ids = np.full(found.sizes, -1, np.int32)
+    ids[asked, : len(kept)] = kept[top.ids]
+    return ids
+
+
+def to_csv(dataset: Dataset, ranking: str, top: Top, count: int) -> str:
+    """One line a result: query, rank from 1, photograph, what it is ordered by, and what is right.
+
+    A column for each protocol says positive, negative or junk. Junk keeps its rank here; the
+    metrics take it out first.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    measure = "score" if "DFS" in ranking or ranking not in RANKINGS else "similarity"
+    writer.writerow(["query", "rank", "photograph", measure, *dataset.protocols])
+    names = [one_line(name) for name in dataset.database.names]
+    for query, ids in enumerate(top.ids[:, :count]):
+        judged = list(_judgements(dataset, query))
+        for place, image in enumerate(ids.tolist()):
+            value = "" if top.scores is None else f"{top.scores[query, place]:.6g}"
+            said = [one.get(image, NEGATIVE) for one in judged]
+            asked = one_line(dataset.queries.names[query])
+            writer.writerow([asked, place + 1, names[image], value, *said])
+    return text.getvalue()
+
+
+def _judgements(dataset: Dataset, query: int) -> Iterator[dict[int, str]]:
+    """What each protocol says of the database's photographs, where it says anything."""
+    for protocol in dataset.protocols:
+        assert dataset.ground_truth is not None  # a dataset without one has no protocols
+        positives, junk = protocols.split(
+            protocols.get(protocol), dataset.ground_truth[query], query
+        )
+        judged = {int(image): JUNK for ids in junk for image in ids}
+        yield judged | {int(image): POSITIVE for ids in positives for image in ids}
