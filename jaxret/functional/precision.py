@@ -49,16 +49,17 @@ def widest(function: Callable[..., Any], *arrays: jax.Array) -> Any:
     wide = partial(_in_float64, function)
     cuda = wide if all(map(has_fast_float64, _cuda_kinds())) else function
 
-    @jax.custom_jvp
     @jax.custom_batching.custom_vmap
-    def run(*arrays: jax.Array) -> Any:
+    def by_platform(*arrays: jax.Array) -> Any:
         return lax.platform_dependent(*arrays, cpu=wide, cuda=cuda, default=function)
 
-    @run.fun.def_vmap
+    @by_platform.def_vmap
     def _(size, batched, *arrays):  # JAX's own rules make new operations, outside of float64
         many = jax.vmap(function, tuple(0 if one else None for one in batched))
         found = widest(many, *arrays)
         return found, jax.tree.map(lambda _: True, found)
+
+    run = jax.custom_jvp(by_platform)
 
     @run.defjvp
     def _(arrays, changes):  # derivatives need no more than float32

@@ -3,6 +3,7 @@
 Both look at a query's first `m` results only, so that their cost does not grow with the database.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -14,7 +15,7 @@ from jaxret.functional.neighbours import best
 from jaxret.functional.precision import HIGHEST, widest, working
 
 NUMBERS_AT_ONCE = 1 << 24  # of the lists' descriptors: 64 MiB in float32, as much again in between
-AGGREGATIONS = {"max": jnp.max, "mean": jnp.mean}
+AGGREGATIONS: dict[str, Callable[..., jax.Array]] = {"max": jnp.max, "mean": jnp.mean}
 
 
 @partial(jax.jit, static_argnames=("m", "k", "beta", "aggregation"))
