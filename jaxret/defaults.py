@@ -67,3 +67,11 @@ RANKINGS = (
 # (queries [Q, D], database [N, D], RankingSettings), all rows L2-normalised, and returns ids
 # [Q, N], best first.
 OTHER_RANKINGS: dict[str, str] = {}
+
+# How a Vision Transformer treats images of other sizes: the same weights, other
+# descriptors. The first of each is what a row does that says nothing else.
+CONVENTIONS: dict[str, tuple[str, ...]] = {
+    "position_resize": ("original", "hf", "timm"),
+    "patch_fit": ("crop", "pad", "resize"),
+    "rope_periods": ("file", "float32"),
+}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxret import checkpoint_flag, defaults
-from jaxret.defaults import RANKINGS
+from jaxret.defaults import CONVENTIONS, RANKINGS
 from jaxret.errors import UserError
 from jaxret.options import Options, option
 
@@ -59,10 +59,10 @@ class Settings(Options):
     )
     checkpoint: str | None = option(
         None,
-        "An encoder of your own: a PyTorch file (read as --arch), a folder of converted weights "
-        "or the workdir of a training; --model then only names it. With names, "
-        "mine=WORKDIR,other=FILE, it may be several, and --model uses the names like any other: "
-        "mine,resnet50+mine.",
+        "An encoder of your own: a PyTorch file (read as --arch), a folder of converted weights, "
+        "a snapshot of a model of the hub, or the workdir of a training; --model then only names "
+        "it. With names, mine=WORKDIR,other=FILE, it may be several, and --model uses the names "
+        "like any other: mine,resnet50+mine.",
     )
     arch: str = option(
         "resnet50",
@@ -92,6 +92,24 @@ class Settings(Options):
         "float32",
         "Arithmetic of the encoder; R-MAC is float32 in any case.",
         ("float32", "bfloat16"),
+    )
+    position_resize: str | None = option(
+        None,
+        "Vision Transformers: whose way to bring the table of positions to another size. "
+        "Unset: original, as the authors' code does.",
+        CONVENTIONS["position_resize"],
+    )
+    patch_fit: str | None = option(
+        None,
+        "Vision Transformers: sides that are no multiple of the patch are cut, padded with zeros "
+        "on all sides, or resized. Unset: crop.",
+        CONVENTIONS["patch_fit"],
+    )
+    rope_periods: str | None = option(
+        None,
+        "DINOv3: periods of the rotary positions as in the authors' files, or in float32. "
+        "Unset: file, and float32 for models of the hub, whose files hold none.",
+        CONVENTIONS["rope_periods"],
     )
     seed: int = option(0, "Seed of the random weights.")
 
@@ -296,6 +314,12 @@ class Settings(Options):
     def whitening_file(self) -> str | None:
         """Where a whitening that was learnt elsewhere lies, if it is to be applied."""
         return None if self.whitening in (LEARNT, STORED) else self.whitening
+
+    @property
+    def conventions(self) -> dict[str, str]:
+        """Those of Vision Transformers that were asked for."""
+        said = {name: getattr(self, name) for name in CONVENTIONS}
+        return {name: value for name, value in said.items() if value is not None}
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -46,11 +46,12 @@ def to_state_dict(encoder: Encoder) -> dict[str, np.ndarray]:
     for path, array in named_arrays(encoder.variables):
         name = _name_of(layout, path, array.ndim)
         order = np.argsort(layout.axes_to_ours(path, array.ndim))
-        state[name] = np.array(np.asarray(array).transpose(order), order="C")
+        theirs = np.asarray(array).transpose(order).reshape(layout.their_shape(path, array.shape))
+        state[name] = np.array(theirs, order="C")
         if name.endswith("running_var"):
             module = name.removesuffix("running_var")
             state[f"{module}num_batches_tracked"] = np.zeros((), np.int64)
-    return state
+    return state if layout.pack is None else layout.pack(state)
 
 
 def export_file(encoder: Encoder, output: str | Path) -> Export:
@@ -97,8 +98,11 @@ def _layout_of(spec: ModelSpec) -> Layout:
 def _name_of(layout: Layout, path: str, axes: int) -> str:
     """Their name of our path; the rule of the port must lead back from it."""
     assert layout.name_of is not None
-    name = layout.name_of(path)
-    if layout.reason_to_drop(name) or layout.locate(name, "", axes) != path:
+    name = layout.written + layout.name_of(path)
+    if (
+        layout.reason_to_drop(name, layout.written)
+        or layout.locate(name, layout.written, axes) != path
+    ):
         raise UserError(f"The layout {layout.name} has no name for {path}.")
     return name
 

@@ -1,6 +1,7 @@
 """The strict port: every array of the network is filled once, or the conversion is refused."""
 
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,8 +9,8 @@ import numpy as np
 
 from jaxret.convert import networks
 from jaxret.convert.layouts import Layout, layouts_of
+from jaxret.convert.layouts.layout import to_numpy
 from jaxret.convert.networks import Network
-from jaxret.convert.reading import torch_file
 from jaxret.convert.reading.mappings import is_array, likeliest, mappings_of
 from jaxret.convert.report import ConversionReport
 from jaxret.convert.stored_pca import stored_pca
@@ -62,6 +63,7 @@ def port(
     network = _recognize(spec, state_dict, key)
     spec = _as_made(spec, network.layout, stem_pool)
     report = ConversionReport(spec.name, network.layout.name, network.label)
+    network = _arranged(network, spec, consume)
     report.notes += [note for note in (network.statement(), *assumptions(spec)) if note]
     wanted = {name: tuple(leaf.shape) for name, leaf in named_arrays(template(spec))}
     for name, path in _plan(network, report, lenient).items():
@@ -90,6 +92,17 @@ def _recognize(spec: ModelSpec, checkpoint: Mapping[str, Any], key: str | None) 
         f"This is not a checkpoint of {spec.name}: it has no {anchors}, under any wrapper or "
         f"prefix (its first names are: {some or 'none'})."
     )
+
+
+def _arranged(network: Network, spec: ModelSpec, consume: bool) -> Network:
+    """The network with its arrays as the rules of its layout know them."""
+    if network.layout.arrange is None:
+        return network
+    given = network.arrays
+    arrays = network.layout.arrange(given, network.prefix, spec)
+    if consume and isinstance(given, MutableMapping):
+        given.clear()
+    return replace(network, arrays=arrays)
 
 
 def _sign(layout: Layout) -> str:
@@ -179,9 +192,9 @@ def _converted(
 ) -> np.ndarray | None:
     """The array as we hold it; None, with a line in the report, where it cannot be used."""
     axes = layout.axes_to_ours(path, len(wanted))
-    theirs = tuple(wanted[axes.index(axis)] for axis in range(len(axes)))
+    theirs = layout.their_shape(path, wanted)
     try:
-        array = _to_numpy(name, value)
+        array = to_numpy(name, value)
     except (TypeError, ValueError):
         report.invalid.append((name, f"is a {type(value).__name__}, not an array of numbers"))
         return None
@@ -192,7 +205,8 @@ def _converted(
     elif not np.isfinite(array).all():
         report.invalid.append((name, "holds NaN or infinity"))
     else:
-        return np.ascontiguousarray(array.transpose(axes))
+        whole = array.reshape((1,) * (len(wanted) - array.ndim) + array.shape)
+        return np.ascontiguousarray(whole.transpose(axes))
     return None
 
 
@@ -201,10 +215,3 @@ def _put(tree: dict[str, Any], path: str, array: Any) -> None:
     for parent in parents:
         tree = tree.setdefault(parent, {})
     tree[leaf] = array
-
-
-def _to_numpy(name: str, value: Any) -> np.ndarray:
-    """A host array in float32 of an array of NumPy or JAX, or a PyTorch tensor on any device."""
-    if torch_file.is_tensor(value):
-        value = torch_file.to_numpy(name, value)
-    return np.asarray(value, dtype=np.float32)

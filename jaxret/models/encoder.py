@@ -17,9 +17,12 @@ from jaxret.models.networks.convolution import adaptive_average_pool
 from jaxret.models.networks.efficientnet import EfficientNetLite
 from jaxret.models.networks.layers import Style
 from jaxret.models.networks.resnet import ResNet
+from jaxret.models.networks.vit import ViT
 from jaxret.models.spec import ModelSpec
 
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}: nested dicts of arrays
+
+VECTORS = ("cls", "registers", "pooled")  # stages that are no maps
 
 _SIDE = 128  # for shapes alone: any size that reaches the last stage of every network
 
@@ -39,6 +42,8 @@ def network(spec: ModelSpec, remat: bool = False) -> nn.Module:
         return EfficientNetLite(style=style, **arguments)
     if spec.architecture == "amdim":
         return AMDIM(style=Style(folded=folded, remat=remat), **arguments)
+    if spec.architecture == "vit":
+        return ViT(remat=remat, **arguments)
     raise ValueError(f"no network of architecture {spec.architecture!r}")
 
 
@@ -77,12 +82,36 @@ def forward(
     Raises:
         UserError: The images are smaller than the network can see.
     """
+    _check_size(spec, images)
+    return _finish(spec, _run(spec, variables, images, dtype)[spec.tap], images)
+
+
+def _check_size(spec: ModelSpec, images: jax.Array) -> None:
     if min(images.shape[1:3]) < spec.smallest_image:
         raise UserError(
             f"{spec.name} needs images of at least {spec.smallest_image} pixels a side, but got "
             f"{images.shape[1]}x{images.shape[2]}."
         )
-    return _finish(spec, _run(spec, variables, images, dtype)[spec.tap], images)
+
+
+def forward_outputs(
+    spec: ModelSpec, variables: Variables, images: jax.Array, dtype: Any = jnp.float32
+) -> dict[str, jax.Array]:
+    """All that an encoder gives, as a pure function; arguments as of `forward`.
+
+    Returns:
+        "map" [B, h, w, C] always (below a GeM head, that which it pools), and where the network
+        has them "cls" [B, C], "registers" [B, R, C] and "pooled" [B, D] (a GeM head, pooling by
+        attention, CLIP's projection); in float32.
+    """
+    _check_size(spec, images)
+    stages = _run(spec, variables, images, dtype)
+    if spec.head == "gem":
+        head = stages[spec.tap].astype(jnp.float32)[:, 0, 0]
+        return {"map": _finish(spec, stages["layer4"], images), "pooled": head}
+    vectors = {name: stages[name] for name in VECTORS if name in stages}
+    wide = {name: x.astype(jnp.promote_types(x.dtype, jnp.float32)) for name, x in vectors.items()}
+    return {"map": _finish(spec, stages[spec.tap], images), **wide}
 
 
 def _run(
@@ -154,6 +183,7 @@ def stage_names(spec: ModelSpec) -> tuple[str, ...]:
 
 # JAX keeps one compiled function a row, dtype and image shape.
 _jitted_forward = partial(jax.jit, static_argnames=("spec", "dtype"))(forward)
+_jitted_outputs = partial(jax.jit, static_argnames=("spec", "dtype"))(forward_outputs)
 _jitted_stages = partial(jax.jit, static_argnames=("spec", "dtype"))(forward_stages)
 
 
@@ -182,6 +212,15 @@ class Encoder:
         """
         check_images(images)
         return _jitted_forward(self.spec, self.variables, images, dtype=jnp.dtype(self.dtype))
+
+    def outputs(self, images: Any) -> dict[str, jax.Array]:
+        """uint8 [B, H, W, 3] RGB -> {"map": [B, h, w, C], "cls": [B, C], ...}; what there is.
+
+        See `forward_outputs` for the names; the map is that of calling the encoder, but for a
+        GeM head, where it is what the head pools.
+        """
+        check_images(images)
+        return _jitted_outputs(self.spec, self.variables, images, dtype=jnp.dtype(self.dtype))
 
     def stages(self, images: Any) -> dict[str, jax.Array]:
         """Every intermediate map by the name of its stage, in order, then "output"."""

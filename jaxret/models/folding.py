@@ -33,7 +33,7 @@ def fold(encoder: Encoder) -> Encoder:
     """An encoder of the same function (to about 1e-6) without batch normalisation behind
     convolutions; the given one stays as it was. Folding twice changes nothing.
     """
-    if encoder.spec.folded:
+    if encoder.spec.folded or encoder.spec.architecture == "vit":  # nothing to fold
         return encoder
     epsilon = network(encoder.spec).style.epsilon
     statistics = encoder.variables.get("batch_stats", {})

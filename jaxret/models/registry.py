@@ -4,7 +4,7 @@ import difflib
 
 from jaxret.errors import UserError
 from jaxret.models import rows
-from jaxret.models.spec import ModelSpec
+from jaxret.models.spec import HUB, ModelSpec
 
 
 def names() -> tuple[str, ...]:
@@ -13,11 +13,15 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> ModelSpec:
-    """The row called `name`.
+    """The row called `name`, or that of a model of the hub (`hf:facebook/dinov2-base`).
 
     Raises:
         UserError: There is none; the sentence lists the known names, nearest first.
     """
+    if name.startswith(HUB):
+        from jaxret.models import hub  # late: it makes networks to count their parameters
+
+        return hub.row(name)
     for row in rows.ROWS:
         if row.name == name:
             return row

@@ -3,11 +3,16 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from jaxret.defaults import CONVENTIONS
+from jaxret.errors import UserError
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-Architecture = Literal["resnet", "efficientnet_lite", "amdim"]
-Argument = int | str
+Architecture = Literal["resnet", "efficientnet_lite", "amdim", "vit"]
+Argument = int | float | str
+
+HUB = "hf:"  # begins the name of a model of the Hugging Face hub
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class ModelSpec:
 
     Attributes:
         name: As written on the command line.
-        architecture: Which network ("resnet", "efficientnet_lite", "amdim").
+        architecture: Which network ("resnet", "efficientnet_lite", "amdim", "vit").
         arguments: Its arguments, as (name, value) pairs.
         tap: The stage whose map is the encoder's output.
         channels: Of that output.
@@ -55,6 +60,8 @@ class ModelSpec:
         image_size: Side in pixels that suits it; None for the study's.
         smallest_image: Side in pixels below which the tap has no map.
         folded: True once batch normalisation has been folded into the convolutions.
+        pooling: What its authors make one vector by for retrieval: "rmac", "cls", "mean" (of the
+            map), "pooled" or "cls+gem".
         note: One sentence for people.
     """
 
@@ -74,12 +81,13 @@ class ModelSpec:
     image_size: int | None = None
     smallest_image: int = 1
     folded: bool = False
+    pooling: str = "rmac"
     note: str = ""
 
     @property
     def has_batch_norm(self) -> bool:
         """Whether any batch normalisation lies between the image and the output."""
-        if self.folded:
+        if self.folded or self.architecture == "vit":
             return False
         return self.architecture != "amdim" or self.tap == "layer_list_9"
 
@@ -95,6 +103,31 @@ class ModelSpec:
             "std": list(self.std),
             "folded": self.folded,
         }
+
+    def conventions(self) -> dict[str, Argument]:
+        """How a Vision Transformer treats images of other sizes; nothing for other networks."""
+        if self.architecture != "vit":
+            return {}
+        given = dict(self.arguments)
+        return {name: given.get(name, values[0]) for name, values in CONVENTIONS.items()}
+
+    def with_conventions(self, **changes: Argument) -> "ModelSpec":
+        """The same row with other CONVENTIONS; of no meaning but to a Vision Transformer.
+
+        Raises:
+            UserError: There is no such convention, or not with that value.
+        """
+        for name, value in changes.items():
+            allowed = CONVENTIONS.get(name)
+            if allowed is None or value not in allowed:
+                known = ", ".join(f"{one}={'|'.join(these)}" for one, these in CONVENTIONS.items())
+                raise UserError(f"{name}={value} is no convention of a network; there are {known}.")
+        if self.architecture != "vit":
+            return self
+        # The first is what a row without the argument has: its keys stay as they were.
+        kept = [pair for pair in self.arguments if pair[0] not in changes]
+        new = [(name, value) for name, value in changes.items() if value != CONVENTIONS[name][0]]
+        return replace(self, arguments=tuple(sorted([*kept, *new])))
 
     def with_arguments(self, **changes: Argument) -> "ModelSpec":
         """The same row with other arguments of the architecture, e.g. stem_pool="same"."""

@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jaxret import checkpoint_flag, models
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
-from jaxret.models.spec import ModelSpec
+from jaxret.models.hub import is_hub, is_snapshot
+from jaxret.models.spec import HUB, ModelSpec
 from jaxret.models.weights import loading, locations
 from jaxret.models.weights.folders import FolderEncoder
 from jaxret.settings import Settings
@@ -71,20 +72,22 @@ class Encoders:
 
     def _identify(self, name: str, settings: Settings) -> Identity:
         place = settings.checkpoints.get(name)
-        if place is not None and checkpoint_flag.is_folder(place):
+        if place is not None and checkpoint_flag.is_folder(place) and not is_snapshot(place):
             found = FolderEncoder.find(place)
             stated = found.provenance
             origin = Origin(place, stated.model, stated.source, stated.source_sha256)
-            return Identity(name, found.spec, stated.digest, origin)
-        if place is None and settings.weights == "converted":
-            spec = models.get(name)
+            spec = found.spec.with_conventions(**settings.conventions)
+            return Identity(name, spec, stated.digest, origin)
+        if place is None and settings.weights == "converted" and not is_hub(name):
+            spec = models.get(name).with_conventions(**settings.conventions)
             folder = locations.find(name, settings.weights_dir)
             if folder is not None:
                 stated = loading.read_provenance(folder)
                 made = loading.as_converted(spec, stated)
                 return Identity(name, made, stated.digest, notes=_unlike(spec, made))
         encoder = self.load(name, settings)  # or the error that says how to get it
-        origin_of_file = Origin(place, settings.arch, Path(place).name) if place else None
+        network = "a model of the hub" if place and is_snapshot(place) else settings.arch
+        origin_of_file = Origin(place, network, Path(place).name) if place else None
         notes = self._assumed.get(_key(name, settings), ())
         return Identity(name, encoder.spec, encoder.digest(), origin_of_file, notes)
 
@@ -98,6 +101,8 @@ class Encoders:
         if self._held is None or self._held[0] != key:
             self._held = None  # its memory is needed
             encoder, self._assumed[key] = _load(name, settings)
+            spec = encoder.spec.with_conventions(**settings.conventions)
+            encoder = replace(encoder, spec=spec)
             known, place = self._known.get(key), settings.checkpoints.get(name)
             if place and known and known.digest != encoder.digest():
                 raise UserError(f"{place} has changed since this run began: start it again.")
@@ -108,12 +113,14 @@ class Encoders:
 def _key(name: str, settings: Settings) -> tuple[Any, ...]:
     s = settings
     file = s.checkpoint, s.arch, s.width, s.checkpoint_key, s.mean, s.std, s.stem_pool
-    return name, s.weights, s.seed, s.weights_dir, *file
+    return name, s.weights, s.seed, s.weights_dir, *file, *s.conventions.items()
 
 
 def _load(name: str, settings: Settings) -> tuple[Encoder, tuple[str, ...]]:
     """The encoder, and what was assumed of the file that it came from."""
     place = settings.checkpoints.get(name)
+    if place is not None and is_snapshot(place):
+        return models.load(f"{HUB}{place}"), ()
     if place is not None and checkpoint_flag.is_folder(place):
         _refuse_flags_of_files(place, settings)
         return FolderEncoder.find(place).load(), ()
@@ -213,7 +220,7 @@ def model_row(identity: Identity, settings: Settings) -> dict[str, Any]:
         source = spec.sources[0] if spec.sources and settings.weights == "converted" else None
         row |= {"weights": settings.weights, "source": source.url if source else ""}
         row |= {"sha256": source.sha256 if source else "", "licence": spec.licence}
-    return {**row, "digest": identity.digest}
+    return {**row, **spec.conventions(), "digest": identity.digest}
 
 
 def origin_note(identity: Identity) -> str:

@@ -1,47 +1,17 @@
-"""torchvision as an independent expression, where its compiled operators do not load.
+"""torchvision as an independent expression; a test that needs it is skipped where there is none."""
 
-They are built against another torch than the CPU one; what tests need of torchvision (transforms,
-ResNets) is Python, and asks only that two operators are declared.
-"""
-
-import functools
-import importlib.util
-import sys
-import warnings
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
-
-_KEPT: list[torch.library.Library] = []  # a declaration lives as long as its library
+from twins import torchvision_module
 
 
-@functools.cache
 def load() -> ModuleType:
-    """The module torchvision with `models` and `transforms.v2`; skips the test where there is none.
+    """The module torchvision with `models` and `transforms.v2`.
 
     >>> load().transforms.v2.functional.hflip
     """
-    found = importlib.util.find_spec("torchvision")
-    if found is None or found.origin is None:
+    module = torchvision_module.load()
+    if module is None:
         pytest.skip("torchvision is not installed")
-    if "torchvision" not in sys.modules and not _loads_operators(Path(found.origin).parent):
-        _KEPT.append(torch.library.Library("torchvision", "DEF"))
-        for name in ("nms", "qnms"):
-            _KEPT[0].define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells which extensions it did not find
-        for name in ("torchvision.models", "torchvision.transforms.v2"):
-            importlib.import_module(name)
-    return importlib.import_module("torchvision")
-
-
-def _loads_operators(package: Path) -> bool:
-    try:
-        for library in package.glob("_C.*"):
-            torch.ops.load_library(str(library))
-            return True
-    except OSError:
-        pass
-    return False
+    return module

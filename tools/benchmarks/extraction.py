@@ -4,8 +4,10 @@
 
 Contenders, all with the same weights, photographs and batch: PyTorch eager as the checkpoint is;
 eager with folded BN in channels_last (the baseline of the ratios); torch.compile of that with
-frozen weights; jaxret as converted; jaxret folded. They must agree before they are timed. The share
-of the peak is that of the fastest large matrix product of both frameworks in the same run.
+frozen weights; jaxret as converted; jaxret folded. Of a Vision Transformer: the module of
+transformers (of timm where that has none) with PyTorch's fused attention (SDPA), eager (the
+baseline) and compiled; jaxret. They must agree before they are timed. The share of the peak is that
+of the fastest large matrix product of both frameworks in the same run.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 import twins
+from twins import packages
 
 from benchmarks import _torch_side
 from benchmarks._cases import cases, float32_on_both_sides, write_json
@@ -29,8 +32,10 @@ from jaxret import models
 from jaxret.convert import from_state_dict
 from jaxret.descriptors.rmac import Level, region_grid, rmac
 from jaxret.models.encoder import Encoder, forward
+from jaxret.models.spec import ModelSpec
 
 BASELINE = "torch folded channels_last"
+BASELINE_VIT = "torch SDPA eager"
 COMPILED = "torch compile"
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}  # ||result - baseline|| / ||baseline||
 PEAK_SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product measures the peak
@@ -102,23 +107,55 @@ def torch_contenders(
     }
 
 
-def compare(case: Case, repeats: int) -> dict[str, Any]:
-    """Agreement, times, ratios and share of the peak of all contenders that run."""
-    spec = models.get(case.model)
+def vit_contenders(
+    spec: ModelSpec, images: np.ndarray, case: Case
+) -> tuple[dict[str, Callable[[], Any]], float]:
+    """The package's module, jaxret in its convention, and operations a photograph."""
+    package, convention = (
+        (packages.of_timm, "timm") if spec.layout == "pe" else (packages.of_transformers, "hf")
+    )
+    spec = spec.with_conventions(position_resize=convention)
+    module = packages.randomize(package(spec))
+    encoder = from_state_dict(spec, module.state_dict())
+    twin = packages.Tokens(module, spec)
+    operations = 2 * _torch_side.multiply_adds(twin, spec, case.size)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    grid, dtype = grid_of(encoder, images, case), getattr(torch, case.dtype)
+    describe = _torch_side.Descriptor(twin, spec, grid, dtype).to(device).eval()
+    return {
+        BASELINE_VIT: _torch_side.contender(describe, images),
+        COMPILED: _torch_side.contender(_torch_side.compiled(describe), images),
+        "jaxret": jax_contender(encoder, images, case),
+    }, operations
+
+
+def convolutional_contenders(
+    spec: ModelSpec, images: np.ndarray, case: Case
+) -> tuple[dict[str, Callable[[], Any]], float]:
+    """The twin in PyTorch three times, jaxret twice, and operations a photograph."""
     twin = twins.randomize(twins.build(spec), seed=0)
     encoder = from_state_dict(spec, twins.published_state(spec, twin))
-    images = photographs(case.size, case.batch)
     contenders = torch_contenders(twin, encoder, images, case) | {
         "jaxret unfolded": jax_contender(encoder, images, case),
         "jaxret folded": jax_contender(models.fold(encoder), images, case),
     }
-    failed, difference = agreement(contenders, case)
+    return contenders, 2 * _torch_side.multiply_adds(twin, spec, case.size)
+
+
+def compare(case: Case, repeats: int) -> dict[str, Any]:
+    """Agreement, times, ratios and share of the peak of all contenders that run."""
+    spec = models.get(case.model)
+    images = photographs(case.size, case.batch)
+    vit = spec.architecture == "vit"
+    baseline, make = (BASELINE_VIT, vit_contenders) if vit else (BASELINE, convolutional_contenders)
+    contenders, operations = make(spec, images, case)
+    failed, difference = agreement(contenders, case, baseline)
     running = {name: run for name, run in contenders.items() if name not in failed}
-    operations = 2 * _torch_side.multiply_adds(twin, spec, case.size)
     peak = measured_peak(case.dtype)
     seconds = time_in_rounds(running, repeats)
     return {
         **vars(case),
+        "baseline": baseline,
         "gflop_per_photograph": operations / 1e9,
         "peak_gflop_per_s": peak / 1e9,
         "failed": failed,
@@ -129,7 +166,7 @@ def compare(case: Case, repeats: int) -> dict[str, Any]:
                 "seconds_per_photograph": statistics.median(times) / case.batch,
                 "gflop_per_s": operations * case.batch / statistics.median(times) / 1e9,
                 "share_of_peak": operations * case.batch / statistics.median(times) / peak,
-                "ratio": ratios(seconds, name, BASELINE),
+                "ratio": ratios(seconds, name, baseline),
             }
             for name, times in seconds.items()
         },
@@ -137,7 +174,7 @@ def compare(case: Case, repeats: int) -> dict[str, Any]:
 
 
 def agreement(
-    contenders: Mapping[str, Callable[[], Any]], case: Case
+    contenders: Mapping[str, Callable[[], Any]], case: Case, baseline: str
 ) -> tuple[dict[str, str], dict[str, float]]:
     """What did not run, with the reason; and how far each of the others is from the baseline."""
     results: dict[str, np.ndarray] = {}
@@ -149,14 +186,14 @@ def agreement(
             if name != COMPILED:  # it needs a C++ compiler (CPU) or Triton (GPU)
                 raise
             failed[name] = str(error).strip().splitlines()[0][:200]
-    base = results[BASELINE]
+    base = results[baseline]
     difference = {
         name: float(np.linalg.norm(result - base) / np.linalg.norm(base))
         for name, result in results.items()
     }
     for name, apart in difference.items():
         if not apart <= TOLERANCE[case.dtype]:
-            raise SystemExit(f"{name} is {apart:.1e} away from {BASELINE}: nothing to compare.")
+            raise SystemExit(f"{name} is {apart:.1e} away from {baseline}: nothing to compare.")
     return failed, difference
 
 
@@ -186,12 +223,13 @@ def measured_peak(dtype: str) -> float:
 
 def table(results: list[dict[str, Any]], facts: Mapping[str, Any]) -> str:
     """Markdown: one row a contender and case."""
+    baselines = ", ".join(dict.fromkeys(result["baseline"] for result in results))
     lines = [
         f"{facts['date']}, {facts['processor']}, {facts['cores']} cores, "
         f"{', '.join(sorted(set(facts['devices'])))}, load {facts['load_average']:.1f}, "
         f"jax {facts['versions']['jax']}, torch {facts['versions']['torch']}",
         "",
-        f"| case | contender | s / photograph | ratio to {BASELINE} (min, median, max) "
+        f"| case | contender | s / photograph | ratio to {baselines} (min, median, max) "
         "| GFLOP/s | of peak |",
         "|---|---|---|---|---|---|",
     ]
@@ -226,5 +264,5 @@ def main(arguments: list[str]) -> int:
     facts = machine()
     print(table(results, facts))
     if flags.json:
-        write_json(flags.json, {"machine": facts, "baseline": BASELINE, "results": results})
+        write_json(flags.json, {"machine": facts, "results": results})
     return 0

@@ -9,9 +9,11 @@ from torch import nn
 from torch.nn import functional
 
 from jaxret.models import ModelSpec
+from twins import vit
 from twins.amdim import AMDIM, ConvResNxN
 from twins.efficientnet import EfficientNetLite
 from twins.resnet import GeM, ResNet
+from twins.vit import ViT
 
 
 def build(spec: ModelSpec) -> nn.Module:
@@ -20,6 +22,7 @@ def build(spec: ModelSpec) -> nn.Module:
         "resnet": ResNet,
         "efficientnet_lite": EfficientNetLite,
         "amdim": AMDIM,
+        "vit": ViT,
     }
     return networks[spec.architecture](**dict(spec.arguments)).eval()
 
@@ -31,6 +34,8 @@ def randomize(twin: nn.Module, seed: int = 0) -> nn.Module:
     The statistics are not those of the activations on purpose: a random network that is normalised
     at every layer is chaotic and magnifies rounding tenfold, which a trained one does not.
     """
+    if isinstance(twin, ViT):
+        return vit.randomize(twin, seed)
     generator = torch.Generator().manual_seed(seed)
     for module in twin.modules():
         _draw(module, generator)
@@ -77,7 +82,10 @@ def pixels_to_torch(spec: ModelSpec, images: np.ndarray) -> torch.Tensor:
 
 @torch.no_grad()
 def run(twin: nn.Module, spec: ModelSpec, images: np.ndarray) -> dict[str, np.ndarray]:
-    """All stages up to the tap as [B, h, w, C], and the encoder's result as "output"."""
+    """All stages up to the tap as [B, h, w, C], and the encoder's result as "output".
+
+    Of a Vision Transformer also the vectors behind it.
+    """
     dtype = next(twin.parameters()).dtype
     stages = twin(pixels_to_torch(spec, images).to(dtype))
     output = stages[spec.tap]
@@ -85,6 +93,9 @@ def run(twin: nn.Module, spec: ModelSpec, images: np.ndarray) -> dict[str, np.nd
         height, width = (math.ceil(side / spec.grid_stride) for side in images.shape[1:3])
         output = functional.adaptive_avg_pool2d(output, (height, width))
     names = list(stages)
-    stages = {name: stages[name] for name in names[: names.index(spec.tap) + 1]}
+    last = len(names) if spec.architecture == "vit" else names.index(spec.tap) + 1
+    stages = {name: stages[name] for name in names[:last]}
     stages["output"] = output
-    return {name: x.permute(0, 2, 3, 1).numpy() for name, x in stages.items()}
+    return {
+        name: (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).numpy() for name, x in stages.items()
+    }

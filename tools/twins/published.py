@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from jaxret.models import ModelSpec
+from twins.published_vits import published_vit
 
 # Names that stand before the encoder's own in the published files.
 _PREFIXES = {
@@ -25,6 +26,8 @@ def published_state(spec: ModelSpec, twin: nn.Module) -> dict[str, Any]:
     Whatever else the file holds (heads, queues, masks, wrappers) has the published names and
     plausible shapes; its values mean nothing.
     """
+    if spec.architecture == "vit":
+        return published_vit(spec, twin.state_dict())
     prefix = _PREFIXES.get(spec.name, "")
     state = {prefix + name: value for name, value in twin.state_dict().items()}
     if spec.name.startswith("simclr"):

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from twins import build, published_state, randomize
 from twins.published import byol_names, tensorflow_names
+from twins.published_vits import twin_state
 
 from jaxret.errors import UserError
 from jaxret.models import ModelSpec
@@ -39,8 +40,12 @@ def write_published(spec: ModelSpec, twin: nn.Module, folder: Path) -> Path:
     source = spec.sources[0] if spec.sources else None
     name = (source.member or source.url.rsplit("/", 1)[-1]) if source else f"{spec.name}.pth"
     path = folder / name.replace(":", "_")
+    if path.suffix == ".safetensors":  # of the hub; here its authors' own names are written
+        path = path.with_suffix(".pth")
     state = published_state(spec, twin)
-    if spec.layout == "byol":
+    if path.suffix == ".npz":
+        np.savez(path, **state)
+    elif spec.layout == "byol":
         path.write_bytes(pickle.dumps(_byol_file(state), 2))
     else:
         zipped = not spec.name.startswith(_STREAMS)
@@ -70,12 +75,15 @@ def fill(twin: nn.Module, spec: ModelSpec, tensors: Mapping[str, np.ndarray]) ->
     Raises:
         UserError: an array of the twin is not in the file, or has another shape there.
     """
+    if spec.architecture == "vit":
+        tensors = twin_state(spec, tensors, twin.state_dict())
     state = {
         name: tensor
         for name, tensor in twin.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    places = _places(spec, state, tensors)
+    vit = spec.architecture == "vit"
+    places = {name: name for name in state} if vit else _places(spec, state, tensors)
     for name, tensor in state.items():
         array = tensors.get(places[name])
         if array is None:

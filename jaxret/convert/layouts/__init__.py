@@ -1,5 +1,6 @@
 """How each family of checkpoints names its arrays, one file a family."""
 
+from jaxret.convert.layouts import vit
 from jaxret.convert.layouts.amdim import AMDIM
 from jaxret.convert.layouts.byol_haiku import BYOL_HAIKU
 from jaxret.convert.layouts.cirtorch import CIRTORCH
@@ -20,6 +21,7 @@ _LAYOUTS = {
     "cirtorch": (CIRTORCH,),
     "amdim": (AMDIM,),
     "efficientnet_lite": (EFFICIENTNET_LITE,),
+    **vit.LAYOUTS,
 }
 
 

@@ -6,8 +6,13 @@ name that no rule knows is an error of the port.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import numpy as np
+
+from jaxret.convert.reading import torch_file
+from jaxret.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,14 @@ class Layout:
             are not those of the row.
         name_of: The inverse of `path`, for the export: our path -> name without a prefix. None:
             encoders are not written under these names.
+        outside: As `dropped`, of names that do not begin with the network's prefix.
+        arrange: (arrays, prefix, row) -> arrays that the other rules know, where a file packs
+            several of ours into one ("NAME[0]", "NAME[1]" ... are its parts) or leaves one out.
+        pack: The inverse, for the export: parts by their names -> arrays as the file holds them.
+        axes: Our path -> how many axes their array has, where that is less: ours begins with
+            axes of length 1.
+        written: What the export puts before every name.
+        untransposed: Our paths of kernels that lie in a "torch" file as ours do.
     """
 
     name: str
@@ -44,6 +57,12 @@ class Layout:
     witness: str = ""
     network: tuple[tuple[str, int | str], ...] = ()
     name_of: Callable[[str], str] | None = None
+    outside: tuple[tuple[str, str], ...] = ()
+    arrange: Callable[[Mapping[str, Any], str, ModelSpec], dict[str, Any]] | None = None
+    pack: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None
+    axes: Mapping[str, int] = field(default_factory=dict)
+    written: str = ""
+    untransposed: tuple[str, ...] = ()
 
     def prefixes_in(self, names: Mapping[str, Any]) -> list[str]:
         """Every prefix under which a mapping holds a network of these names.
@@ -62,7 +81,8 @@ class Layout:
         The prefix of the network that was taken says nothing against its arrays.
         """
         inner = name.removeprefix(prefix)
-        return next((why for pattern, why in self.dropped if re.search(pattern, inner)), None)
+        rules = self.dropped if prefix else (*self.dropped, *self.outside)
+        return next((why for pattern, why in rules if re.search(pattern, inner)), None)
 
     def locate(self, name: str, prefix: str, axes: int) -> str | None:
         """Our path for a name of the file, or None where it is not the encoder's."""
@@ -76,10 +96,24 @@ class Layout:
 
     def axes_to_ours(self, path: str, count: int) -> tuple[int, ...]:
         """The transposition that makes their array of `count` axes ours."""
-        if self.kernels == "torch" and path.endswith("/kernel"):
+        torch = self.kernels == "torch" and path not in self.untransposed
+        if torch and path.endswith("/kernel"):
             return (2, 3, 1, 0) if count == 4 else (1, 0)
         return tuple(range(count))
+
+    def their_shape(self, path: str, ours: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of their array, before the transposition, for one of ours."""
+        axes = self.axes_to_ours(path, len(ours))
+        shape = tuple(ours[axes.index(axis)] for axis in range(len(axes)))
+        return shape[len(shape) - self.axes.get(path, len(shape)) :]
 
 
 def _ends_in(name: str, anchor: str) -> bool:
     return name == anchor or name.endswith((f".{anchor}", f"/{anchor}"))
+
+
+def to_numpy(name: str, value: Any) -> np.ndarray:
+    """A host array in float32 of an array of NumPy or JAX, or a PyTorch tensor on any device."""
+    if torch_file.is_tensor(value):
+        value = torch_file.to_numpy(name, value)
+    return np.asarray(value, dtype=np.float32)

@@ -13,6 +13,7 @@ from jaxret.models.rows import (
     resnet,
     self_supervised,
     simclr,
+    vit,
 )
 from jaxret.models.spec import ModelSpec
 
@@ -28,4 +29,5 @@ ROWS: tuple[ModelSpec, ...] = (
     *cirtorch.ROWS,
     *self_supervised.ROWS,
     *resnet.OTHER_DEPTHS,
+    *vit.ROWS,
 )

@@ -6,6 +6,7 @@ What the folder's provenance.json names decides the network: no row has to be sa
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxret.defaults import CONVENTIONS
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder
 from jaxret.models.registry import get
@@ -69,8 +70,10 @@ def _row_of(provenance: Provenance, folder: Path) -> ModelSpec:
         spec = loading.as_converted(get(provenance.model), provenance)
     except UserError as error:
         raise UserError(f"The weights in {folder} are of a model without a row: {error}") from error
+    own = {key: value for key, value in provenance.arguments.items() if key in CONVENTIONS}
+    spec = spec.with_conventions(**own)
     stated = provenance.architecture, dict(provenance.arguments)
-    if stated != (spec.architecture, dict(spec.arguments)):
+    if stated != (spec.architecture, {**dict(spec.arguments), **spec.conventions()}):
         raise UserError(
             f"The weights in {folder} are of {stated[0]} with {stated[1]}, and the row "
             f"{spec.name} is {spec.architecture} with {dict(spec.arguments)}."

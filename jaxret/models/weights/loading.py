@@ -5,6 +5,7 @@ if it holds provenance.json, which is written last.
 """
 
 import hashlib
+import importlib
 import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +19,10 @@ import numpy as np
 from absl import logging
 
 from jaxret.errors import UserError
+from jaxret.models import hub
 from jaxret.models.encoder import Encoder, digest_of, named_arrays, template
 from jaxret.models.registry import get
-from jaxret.models.spec import ModelSpec
+from jaxret.models.spec import Argument, ModelSpec
 from jaxret.models.weights import locations
 
 WHITENING = "whitening.npz"
@@ -63,18 +65,30 @@ class Provenance:
     std: Sequence[float] = ()
 
 
-def load(model: str | ModelSpec, weights_dir: str | Path | None = None) -> Encoder:
+def load(
+    model: str | ModelSpec, weights_dir: str | Path | None = None, **conventions: Argument
+) -> Encoder:
     """The encoder of a row with its converted weights, checked against their digest.
 
     Args:
-        model: A name of the registry, or a row.
+        model: A name of the registry, a row, or a model of the hub (`hf:facebook/dinov2-base`,
+            `hf:FOLDER`), whose own files are read.
         weights_dir: Looked in first; then ./weights, the user's cache, the package.
+        **conventions: Of a Vision Transformer: position_resize, patch_fit, rope_periods.
 
     Raises:
         UserError: Unknown name; no weights (the sentence says the commands that bring them);
             weights that are damaged or belong to another network.
     """
-    spec = get(model) if isinstance(model, str) else model
+    if isinstance(model, str) and hub.is_hub(model):
+        # By its name: the room of the conversion stands on this one.
+        encoder: Encoder = importlib.import_module("jaxret.convert.hub").load(model)
+    else:
+        encoder = _load_converted(get(model) if isinstance(model, str) else model, weights_dir)
+    return replace(encoder, spec=encoder.spec.with_conventions(**conventions))
+
+
+def _load_converted(spec: ModelSpec, weights_dir: str | Path | None) -> Encoder:
     folder = locations.find(spec.name, weights_dir)
     if folder is None:
         raise UserError(_missing(spec, weights_dir))

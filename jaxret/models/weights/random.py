@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxret.models.encoder import Encoder, named_arrays, template
+from jaxret.models.encoder import Encoder, named_arrays, network, template
+from jaxret.models.networks.vit import ViT
 from jaxret.models.registry import get
 from jaxret.models.spec import ModelSpec
 
@@ -27,7 +28,9 @@ def random(model: str | ModelSpec, seed: int = 0) -> Encoder:
         for key in path:
             node = node.setdefault(key, {})
         generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        node[leaf] = jnp.asarray(_draw(leaf, shape.shape, generator))
+        table = _fixed_positions(spec) if leaf == "pos_embed" else None
+        values = _draw(leaf, shape.shape, generator) if table is None else table
+        node[leaf] = jnp.asarray(values)
         if spec.architecture == "amdim" and path[-1] == "conv2":
             # No normalisation holds its 50 residual sums in check: the branches start small.
             node[leaf] = node[leaf] * 0.2
@@ -48,7 +51,7 @@ def initial(model: str | ModelSpec, seed: int = 0) -> Encoder:
         *_, layer, leaf = (entry.key for entry in path)
         if leaf in ("bias", "mean") or (layer, leaf) == (closing, "scale"):
             return jnp.zeros_like(array)
-        return jnp.ones_like(array) if leaf in ("scale", "var") else array
+        return jnp.ones_like(array) if leaf in ("scale", "var", "gamma") else array
 
     return replace(encoder, variables=jax.tree.map_with_path(beginning, dict(encoder.variables)))
 
@@ -60,6 +63,12 @@ def _closing_norm(spec: ModelSpec) -> str:
     return "bn3" if int(dict(spec.arguments)["depth"]) >= 50 else "bn2"
 
 
+def _fixed_positions(spec: ModelSpec) -> np.ndarray | None:
+    """The table of a Vision Transformer whose positions are not learnt."""
+    module = network(spec)
+    return module.fixed_positions() if isinstance(module, ViT) else None
+
+
 def _draw(leaf: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
     if leaf == "kernel":
         values = generator.standard_normal(shape, dtype=np.float32)
@@ -67,6 +76,6 @@ def _draw(leaf: str, shape: tuple[int, ...], generator: np.random.Generator) -> 
     if leaf == "p":  # power of GeM pooling
         return np.full(shape, 3, np.float32)
     uniform = generator.random(shape, dtype=np.float32)
-    if leaf in ("scale", "var"):
+    if leaf in ("scale", "var", "gamma"):
         return 0.5 + uniform
     return (uniform - 0.5) / 2  # "bias" and "mean"

@@ -87,7 +87,7 @@ def _provenance(
         digest=encoder.digest(),
         parameters=count_parameters(encoder.variables["params"]),
         architecture=spec.architecture,
-        arguments=dict(spec.arguments),
+        arguments={**dict(spec.arguments), **spec.conventions()},
         whitening=digest_of(encoder.whitening) if encoder.whitening is not None else "",
         files=files_digest(folder),
         key=key,
