@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxret.data.dataset import Split
 from jaxret.data.images.loader import Batch, batches
-from jaxret.data.images.resize import sizes_at
+from jaxret.data.images.resize import SIDE_MULTIPLE, sizes_at
 from jaxret.descriptors.multiscale import pool_scales
 from jaxret.descriptors.rmac import rmac
 from jaxret.descriptors.shards import SHARD, Descriptors, Shard, StoredSplit, shard_arrays
@@ -47,9 +47,12 @@ class Extraction:
     on_bad_image: str
     batch_size: int
     workers: int | None
+    side_multiple: int = SIDE_MULTIPLE
 
     def key(self) -> dict[str, Any]:
-        return {
+        multiple = {"side_multiple": self.side_multiple}
+        other = self.resize == "keep" and self.side_multiple != SIDE_MULTIPLE
+        return (multiple if other else {}) | {
             "image_size": self.image_size,
             "crop": self.crop,
             "resize": self.resize,
@@ -204,6 +207,7 @@ class _Describe:
             indices=photographs,
             crop=self._how.crop,
             resize=self._how.resize,
+            side_multiple=self._how.side_multiple,
             decoder=self._how.decoder,
             workers=self._how.workers,
             on_bad=self._how.on_bad_image,

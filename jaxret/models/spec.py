@@ -91,6 +91,11 @@ class ModelSpec:
             return False
         return self.architecture != "amdim" or self.tap == "layer_list_9"
 
+    @property
+    def patch(self) -> int:
+        """Side in pixels of a Vision Transformer's patches; 0 for other networks."""
+        return int(dict(self.arguments).get("patch", 0))
+
     def function(self) -> dict[str, Any]:
         """What, beside the weights, decides the output for an image, as plain data for keys."""
         return {

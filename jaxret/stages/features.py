@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxret import defaults
 from jaxret.data.dataset import Dataset, Split
+from jaxret.data.images.resize import SIDE_MULTIPLE
 from jaxret.descriptors.extraction import (
     Extraction,
     at_scales,
@@ -120,6 +121,7 @@ def extraction(identity: Identity, dataset: Dataset, settings: Settings) -> Extr
         on_bad_image=settings.on_bad_image or dataset.on_bad_image,
         batch_size=settings.batch_size,
         workers=settings.workers,
+        side_multiple=identity.spec.patch or SIDE_MULTIPLE,
     )
 
 

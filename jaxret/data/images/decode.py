@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from jaxret.data.images.opening import BadImage, Opened, open_photograph, without_limit
-from jaxret.data.images.resize import kept_size
+from jaxret.data.images.resize import SIDE_MULTIPLE, kept_size
 
 WHITE = (255, 255, 255, 255)
 UPRIGHT = {  # EXIF 2.32, table 6: what turns the stored pixels upright
@@ -40,6 +40,7 @@ def to_pixels(
     box: tuple[float, float, float, float] | None = None,
     resize: str = "square",
     decoder: str = "pil",
+    side_multiple: int = SIDE_MULTIPLE,
 ) -> np.ndarray:
     """Decode, cut to the box, turn upright, resize.
 
@@ -51,6 +52,7 @@ def to_pixels(
         resize: "square" to S x S, or "keep" the aspect ratio; see `resize`.
         decoder: "pil", or "simplejpeg" for JPEGs: the same pixels a little faster, and a JPEG that
             is damaged in its middle is refused, where PIL shows grey.
+        side_multiple: of which sides are multiples, with "keep".
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -64,7 +66,7 @@ def to_pixels(
     image = _upright(_to_rgb(stored, name), opened.orientation)
     size = (image_size, image_size)
     if resize == "keep":
-        size = kept_size(image.size, image_size / longer)
+        size = kept_size(image.size, image_size / longer, side_multiple)
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from jaxret.data.dataset import Split
 from jaxret.data.images.decode import BadImage, to_pixels
 from jaxret.data.images.opening import DECODERS
-from jaxret.data.images.resize import RESIZES
+from jaxret.data.images.resize import RESIZES, SIDE_MULTIPLE
 from jaxret.runtime.machine import cores
 from jaxret.runtime.timing import Clock
 
@@ -57,6 +57,7 @@ def batches(
     resize: str = "square",
     decoder: str = "pil",
     clock: Clock | None = None,
+    side_multiple: int = SIDE_MULTIPLE,
 ) -> Generator[Batch, None, None]:
     """Batches of `split` in the order of `indices`; only the last of a shape may hold fewer than B.
 
@@ -72,6 +73,7 @@ def batches(
         resize: "square", or "keep" the aspect ratio; see `images`.
         decoder: "pil" or "simplejpeg"; see `images.to_pixels`.
         clock: told how long the threads read and decoded.
+        side_multiple: see `images.to_pixels`.
 
     Raises:
         BadImage: an unreadable photograph, with on_bad="fail".
@@ -88,7 +90,7 @@ def batches(
         with told.timed("read"):
             encoded = split.read(index)
         with told.timed("decode"):
-            return to_pixels(encoded, name, image_size, box, resize, decoder)
+            return to_pixels(encoded, name, image_size, box, resize, decoder, side_multiple)
 
     threads = cores() if workers is None else workers
     wanted = range(len(split)) if indices is None else indices

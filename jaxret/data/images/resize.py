@@ -4,7 +4,7 @@
   what torchvision's `Resize` does to a PIL image.
 - "keep" keeps the aspect ratio instead: the photograph's longer side becomes S, a cut-out shrinks
   or grows as its photograph would, and each side is then rounded to a multiple of 32, the stride of
-  the encoders, so that there are few shapes to compile for.
+  the encoders (of a Vision Transformer its patch), so that there are few shapes to compile for.
 """
 
 import math
@@ -16,15 +16,15 @@ RESIZES = ("square", "keep")
 SIDE_MULTIPLE = 32
 
 
-def kept_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Width and height times `scale`, to the nearest multiples of 32 and not below 32.
+def kept_size(
+    size: tuple[int, int], scale: float, multiple: int = SIDE_MULTIPLE
+) -> tuple[int, int]:
+    """Width and height times `scale`, to the nearest multiples of `multiple` and not below it.
 
     >>> kept_size((1024, 683), 724 / 1024)
     (736, 480)
     """
-    width, height = (
-        max(1, math.floor(side * scale / SIDE_MULTIPLE + 0.5)) * SIDE_MULTIPLE for side in size
-    )
+    width, height = (max(1, math.floor(side * scale / multiple + 0.5)) * multiple for side in size)
     return width, height
 
 

@@ -67,3 +67,10 @@ def test_scales():
 def test_resize_must_be_known():
     with pytest.raises(ValueError, match="square, keep"):
         next(batches(MemorySplit([]), 8, 1, resize="fit"))
+
+
+def test_sides_are_whole_patches_of_a_vision_transformer():
+    """So that photographs of one grid are of one shape, and nothing of them is cut off."""
+    split = MemorySplit([encode(noise(60, 80 + i)) for i in range(8)])
+    found = batches(split, 98, 4, resize="keep", side_multiple=14)
+    assert {batch.images.shape for batch in found} == {(4, 98, 70, 3)}
