@@ -9,6 +9,7 @@ import pytest
 import jaxret
 from jaxret import data, defaults, models
 from jaxret.models import rows
+from jaxret.models.encoder import count_parameters, template
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 BLOCK = re.compile(r"```python\n# (file|row): (\S+)\n(.*?)```", re.DOTALL)
@@ -27,7 +28,7 @@ def extended(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "LOADERS", dict(data.LOADERS))
     monkeypatch.setattr(defaults, "OTHER_RANKINGS", {})
     blocks = BLOCK.findall(PAGE.read_text())
-    assert sorted(kind for kind, _, _ in blocks) == ["file", "file", "row", "row", "row"]
+    assert sorted(kind for kind, _, _ in blocks) == ["file", "file", *["row"] * 4]
     for kind, name, code in sorted(blocks):  # files first
         if kind == "file":
             (tmp_path / name).write_text(code)
@@ -41,6 +42,8 @@ def extended(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_pages_model_dataset_and_ranking_run_together(extended):
     assert models.get("my-resnet").parameters == 11_176_512
+    vit = models.get("my-vit")
+    assert count_parameters(template(vit)["params"]) == vit.parameters
     results = jaxret.run(
         jaxret.Settings(
             model="my-resnet",
