@@ -36,6 +36,17 @@ DFS_ALPHA = 0.99
 CG_TOLERANCE = 1e-6  # relative to the right-hand side
 CG_ROUNDS = 20
 
+# Shao et al., "Global Features are All You Need for Image Retrieval and Reranking", ICCV 2023.
+SUPERGLOBAL_M = 400
+SUPERGLOBAL_K = 9
+SUPERGLOBAL_BETA = 0.15
+# Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017; within
+# as many results as SuperGlobal looks at.
+K_RECIPROCAL_M = SUPERGLOBAL_M
+K_RECIPROCAL_K1 = 20
+K_RECIPROCAL_K2 = 6
+K_RECIPROCAL_WEIGHT = 0.3  # of the plain distance
+
 AP_BINS = 20  # of the listwise loss; Revaud et al., ICCV 2019
 
 PRECISION_AT = (1, 5, 10)  # k of mP@k, Radenovic et al., CVPR 2018

@@ -198,15 +198,14 @@ def test_a_benchmark_with_a_depth_from_end_to_end(_small, _small_pixels, tmp_pat
         )
 
 
-def test_a_depth_keeps_the_first_results():
+@pytest.mark.parametrize("place", [np.asarray, jnp.asarray])
+def test_a_depth_keeps_the_first_results(place):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(50, 8)).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = place(rows / np.linalg.norm(rows, axis=1, keepdims=True))
     names = ("G", "G+AQE", "G+DBA", "G+DBA+AQE")
-    whole, cut = (
-        rank_all(rows[:9], rows, names),
-        rank_all(rows[:9], rows, names, RankingSettings(depth=20)),
-    )
+    whole = rank_all(rows[:9], rows, names)
+    cut = rank_all(rows[:9], rows, names, RankingSettings(depth=20))
     for name in names:
         np.testing.assert_array_equal(cut[name].ids, whole[name].ids[:, :20])
     with pytest.raises(UserError, match="leave out depth"):

@@ -8,7 +8,7 @@ from absl import flags
 
 from jaxret import checkpoint_flag
 from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_than
-from jaxret.defaults import OTHER_RANKINGS
+from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS
 from jaxret.settings import LEARNT, STORED, TRUE_DIM
 
 EVALUATION, SUITE, SEARCH, FEATURES, TRAINING = (
@@ -137,6 +137,7 @@ MAIN = Table(
                     Row(name, _PHOTOGRAPHS, (_CHECKPOINT_FILE,))
                     for name in checkpoint_flag.OF_FILES
                 ),
+                *(Row(name, _PHOTOGRAPHS) for name in CONVENTIONS),
                 Row("dtype", _PHOTOGRAPHS),
                 Row("batch_size", _PHOTOGRAPHS),
                 Row("weights_dir", _PHOTOGRAPHS),
@@ -148,6 +149,8 @@ MAIN = Table(
                 Row("dataset", _PHOTOGRAPHS),
                 Row("allow_missing", _PHOTOGRAPHS, (_BENCHMARK,)),
                 Row("distractors", _PHOTOGRAPHS),
+                Row("subset", _PHOTOGRAPHS),
+                Row("labels", _RUNS),
                 Row("data_dir", _PHOTOGRAPHS),
                 Row("manual_dir", _PHOTOGRAPHS),
                 Row("image_size", _PHOTOGRAPHS),

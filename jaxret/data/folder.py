@@ -72,7 +72,8 @@ def load_folder(
 
 def _by_folders(folder: Path) -> Dataset:
     """All photographs against all: those of a query's folder answer it, itself left out."""
-    files = tuple(find_photographs(folder))
+    listing = list_photographs(folder)
+    files = listing.files
     instances = [_instance(file) for file in files]
     known = Counter(instance for instance in instances if instance is not None)
     if len(known) < 2 or max(known.values()) < 2:
@@ -99,7 +100,9 @@ def _by_folders(folder: Path) -> Dataset:
         notes=(
             f"Ground truth by the {len(known)} folders of {folder.resolve().name}: {asked} of its "
             f"{len(files)} photographs have others of their folder to be found.",
+            *filter(None, [listing.note()]),
         ),
+        left_out=listing.left_out,
         metrics=("map", "r@1"),
     )
 

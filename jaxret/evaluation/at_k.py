@@ -1,8 +1,8 @@
 """Metrics over the first k results of one query, each as its benchmark defines it.
 
 Conventions:
-- `ranks` holds database ids, best first; -1 means that nothing was returned there. Junk, such as
-  the query's own photograph where it is left out, has been taken out before (`without_junk`).
+- `ranks` holds database ids, best first; -1 fills up its end where less was returned. Junk, such
+  as the query's own photograph where it is left out, has been taken out before (`without_junk`).
 - `positives` are the ids that should be found, P their number; without any, a metric is NaN.
 - A ranking may be shorter than k: what was not returned was not found.
 - rel_i is 1 where the i-th result (from 1) is a positive, else 0; h_i = rel_1 + ... + rel_i.
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxret.errors import UserError
-from jaxret.evaluation.metrics import area, ids_of, listed, refuse_repeats
+from jaxret.evaluation.metrics import area, ids_of, listed, refuse_repeats, returned
 
 FORMS = ("ilias", "ames", "gldv2")
 RECALLS = ("any", "fraction")
@@ -165,8 +165,9 @@ class _Found:
         ids, right = ids_of(ranks, "ranks", 1), np.unique(listed(positives))
         ends = None
         if scores is not None:
+            returned(ids)  # a -1 before an id is refused, whatever its score
             ids, ends = _by_score(ids, scores, k)
-        ids = ids[ids >= 0][:k]
+        ids = returned(ids)[:k]
         if not may_repeat:
             refuse_repeats(ids)
         relevant = np.isin(ids, right)

@@ -27,6 +27,7 @@ from jaxret.functional.metrics import average_precision
 from jaxret.functional.neighbours import Neighbours, inner_products, others, top_k
 from jaxret.functional.order import order
 from jaxret.functional.ranking import rank
+from jaxret.functional.reranking import k_reciprocal, superglobal
 from jaxret.functional.whitening import whiten, whitening
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "expand",
     "gem",
     "inner_products",
+    "k_reciprocal",
     "l2_normalize",
     "lists_of",
     "mutual_graph",
@@ -48,6 +50,7 @@ __all__ = [
     "others",
     "rank",
     "rmac",
+    "superglobal",
     "top_k",
     "whiten",
     "whitening",

@@ -21,9 +21,9 @@ from jaxret.functional.order import order
 from jaxret.functional.precision import HIGHEST, working
 
 NUMBERS_AT_ONCE = 1 << 24  # 64 MiB
-# Nodes that are solved side by side: so many that a block's values stay in the caches of a GPU,
-# and never fewer than the lanes of a TPU.
-SIDE_BY_SIDE, FEWEST_COLUMNS, MOST_COLUMNS = 1 << 22, 128, 512
+# Nodes that are solved side by side: the lanes of a TPU, a run of memory that GPUs read whole and
+# little enough for the caches (on a CPU 64 take as long, 512 twice as long).
+COLUMNS = 128
 SLOTS = 7  # neighbours that one fused loop reads, a divisor of kd - 1 = 49
 
 
@@ -110,14 +110,8 @@ def diffuse(
         )
 
     # Blocks of one size for any number of devices: so is the order in which their sums are taken.
-    return in_blocks(solve, columns_at_once(len(graph.ids)), lists, even=False)
-
-
-def columns_at_once(count: int) -> int:
-    """Right-hand sides of a block in a graph of `count` nodes: a power of two."""
-    fitting = 1 << (max(1, SIDE_BY_SIDE // count).bit_length() - 1)
-    whole = 1 << (count - 1).bit_length()
-    return min(max(fitting, FEWEST_COLUMNS), MOST_COLUMNS, whole)
+    columns = min(COLUMNS, 1 << (len(graph.ids) - 1).bit_length())
+    return in_blocks(solve, columns, lists, even=False)
 
 
 def _conjugate_gradients(product, lists, count: int, dtype, tolerance: float, rounds: int):

@@ -147,7 +147,7 @@ def test_the_best_and_the_worst_ranking(form):
 def test_places_where_nothing_was_returned():
     for form in ("ilias", "ames", "gldv2"):
         assert M.average_precision_at([5, -1, -1], [5], 3, form) == 1.0
-    assert M.average_precision_at([-1, 5, -1], [5], 3, scores=[9.0, 0.5, 0.1]) == 1.0
+    assert M.average_precision_at([5, -1, -1], [5], 3, scores=[0.5, 9.0, 0.1]) == 1.0
     assert M.recall_at([-1, -1], [5], 2) == 0
 
 
@@ -228,6 +228,8 @@ def test_jax_arrays_and_numpy_integers_are_taken():
         (lambda: M.recall_at([0.5], [0], 1), "whole numbers"),
         (lambda: M.recall_at([0], [-1], 1), "holds id -1"),
         (lambda: M.ndcg_at([1, 1], [1], 5), "more than once"),
+        (lambda: M.recall_at([-1, 5], [5], 2), "-1 at place 0"),
+        (lambda: M.average_precision_at([-1, 5], [5], 2, scores=[0.1, 0.2]), "-1 at place 0"),
         (lambda: M.capped_precision_at([1], [1], -1), "at least 1"),
     ],
 )

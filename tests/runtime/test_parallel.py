@@ -25,9 +25,9 @@ COMMON = (
 
 SMALL_SHARDS = """
 from jaxret.cli import command
-from jaxret.descriptors import extract
+from jaxret.descriptors import extraction
 from jaxret.main import define_flags, main
-extract.SHARD = 4
+extraction.SHARD = 4
 command.launch(main, define_flags)
 """
 
@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder: Path, workdir: Path, processes: int, devices: int) -> None:
+def run(folder: Path, workdir: Path, processes: int, devices: int, place: str = "auto") -> None:
     """The command line in `processes` processes of `devices` CPU devices each."""
     environment = {
         **os.environ,
@@ -59,7 +59,7 @@ def run(folder: Path, workdir: Path, processes: int, devices: int) -> None:
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
     }
     command = [sys.executable, "-c", SMALL_SHARDS, f"--dataset={folder}", *COMMON]
-    command += [f"--workdir={workdir}", "--debug"]
+    command += [f"--workdir={workdir}", f"--rank_on={place}", "--debug"]
     together = ["--multihost", f"--coordinator=localhost:{free_port()}", f"--processes={processes}"]
     started = [
         subprocess.Popen(
@@ -96,11 +96,15 @@ def alone(folder, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "devices"), [(1, 4), (2, 2), (4, 1)])
+@pytest.mark.parametrize(
+    ("processes", "devices", "place"),
+    # On CPUs the first process ranks for all, or the devices of all rank together.
+    [(1, 4, "device"), (2, 2, "device"), (4, 1, "auto")],
+)
 def test_any_number_of_processes_and_devices_gives_the_same(
-    alone, folder, tmp_path, processes, devices
+    alone, folder, tmp_path, processes, devices, place
 ):
-    run(folder, tmp_path, processes, devices)
+    run(folder, tmp_path, processes, devices, place)
     statistics, descriptors, figures = outcome(tmp_path)
     for name, expected in alone[0].items():
         # beside the layer's largest variance, or for a mean its root: what batch norm divides by

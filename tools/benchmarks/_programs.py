@@ -196,12 +196,11 @@ def ranking_programs(queries: int, rows: int) -> Iterator[Program]:
         ranking.MERGED_AT_ONCE // (queries + length),
         rows,
     )
-    yield program(
-        functional.mutual_graph,
-        {"neighbours": _neighbours(count, s.kd - 1)},
-        kd=s.kd,
-        gamma=s.gamma,
-    )
+    # Each node's list is compared with those of all that stand in it.
+    read = float(count * (s.kd - 1) ** 2)
+    near = _neighbours(count, s.kd - 1)
+    linked = program(functional.mutual_graph, {"neighbours": near}, kd=s.kd, gamma=s.gamma)
+    yield replace(linked, by_hand=(read, 4 * read))
     lists, values = _shape(count, s.truncation, dtype=np.int32), _shape(count, s.truncation)
     weights, ids = _neighbours(count, s.kd - 1)
     graph: Any = functional.Graph(ids, weights)  # type: ignore[arg-type]

@@ -154,7 +154,8 @@ def _figures(row: Row, chips: list[Chip]) -> list[str]:
         return [f"{needed:.1f}: too large", *[""] * (3 + len(chips))]
     memory = row["arguments"] + row["results"] + row["temporaries"]
     flop, moved = row["by_hand"] or (row["flop"] * row["times"], row["accessed"] * row["times"])
-    each = 1e3 * row["chips"] / (row["photographs"] or 1)
+    # Figures are those of one chip: of its share of the photographs.
+    each = 1e3 * row["chips"] / row["photographs"] if row["photographs"] else 1e3
     times = [each * one.roofline(flop, moved, row["dtype"]) for one in chips]
     return [
         f"{memory / GIB:.2f} ({row['temporaries'] / GIB:.2f})",

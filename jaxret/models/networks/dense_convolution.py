@@ -135,7 +135,8 @@ def _slope_of_kernel(
 
     [pixels, in] transposed times [pixels, out], a few images at a time: what a product reads lies
     in the caches, and no more than a copy of these images is held beside the maps. XLA:CPU's own
-    form takes 1.1 to 3 times as long with every window, stride and size that the networks have.
+    form takes 1.1 to 3 times as long, with enough pixels at once, for every window, stride and size
+    that the networks have.
     """
     at_once = min(max(_PIXELS_AT_ONCE // (slope.shape[1] * slope.shape[2]), 1), len(x))
     whole = len(x) // at_once * at_once

@@ -16,7 +16,7 @@ from jaxret.data.benchmarks.row import Benchmark
 from jaxret.data.benchmarks.rows.landmarks import INDEX_ARCHIVES, TEST_ARCHIVES
 from jaxret.data.dataset import Dataset, Split
 from jaxret.data.dataset import Subset as SomeOf
-from jaxret.data.folder import find_photographs
+from jaxret.data.photographs import find_photographs
 from jaxret.data.splits import JoinedSplit, NamedFileSplit
 from jaxret.errors import UserError
 
