@@ -78,3 +78,20 @@ def test_a_gem_head_gives_a_unit_vector(photographs):
     descriptor = models.random(spec)(photographs(50, 40, 3))
     assert descriptor.shape == (3, 1, 1, 24)
     np.testing.assert_allclose(np.linalg.norm(descriptor, axis=-1), 1, rtol=1e-6)
+
+
+def test_outputs_are_the_map_and_what_a_head_makes_of_it(photographs):
+    images = photographs(65, 97)
+    plain = models.random("resnet18")
+    assert set(plain.outputs(images)) == {"map"}
+    np.testing.assert_allclose(plain.outputs(images)["map"], plain(images), atol=1e-5)
+
+    spec = models.get("gem-ap").with_arguments(descriptor=8)
+    gem = models.random(replace(spec, channels=8))
+    outputs = gem.outputs(images)
+    assert {name: x.shape for name, x in outputs.items()} == {
+        "map": (2, 3, 4, 2048),
+        "pooled": (2, 8),
+    }
+    np.testing.assert_allclose(outputs["pooled"], gem(images)[:, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(outputs["map"], gem.stages(images)["layer4"], atol=1e-4)
