@@ -49,3 +49,12 @@ def test_gradients_agree():
 def test_large_products_do_not_overflow():
     q, k, v = (100 * x for x in inputs(4, 4))
     assert np.isfinite(attention._in_pieces(q, k, v)).all()
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_it_lowers_for_accelerators_that_are_not_here(platform, dtype):
+    shapes = [jax.ShapeDtypeStruct(x.shape, dtype) for x in inputs(17, 17)]
+    lowered = jax.jit(attention.attend).trace(*shapes).lower(lowering_platforms=(platform,))
+    # Whole products, no loop over pieces: that is for CPUs.
+    assert "while" not in lowered.as_text()
