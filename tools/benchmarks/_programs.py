@@ -253,7 +253,14 @@ def spread_programs(queries: int, rows: int, mesh: Mesh) -> Iterator[Program]:
 
 
 def for_others(queries: int, rows: int) -> Iterator[Program]:
-    """What `jaxret.functional` holds for a user's own programs; an evaluation has it otherwise."""
+    """The rest of `jaxret.functional`: re-rankings, and what an evaluation has in another form."""
+    listed = {
+        "queries": _shape(queries, DIM),
+        "database": _shape(rows, DIM),
+        "ids": _shape(queries, rows, dtype=np.int32),
+    }
+    for again in (functional.superglobal, functional.k_reciprocal):
+        yield Program(again.__name__, "float32", again, listed)  # type: ignore[attr-defined]
     vectors = _shape(rows, CHANNELS)
     yield Program("whitening", "float32", functional.whitening, {"x": vectors}, {"dim": DIM})
     projection = {"mean": _shape(CHANNELS), "projection": _shape(DIM, CHANNELS)}

@@ -58,7 +58,7 @@ def parts(sizes: Sizes, left: Callable[[], float]) -> list[Part]:
         Part("b", speed, 25, lambda: encoders.speed(sizes.wide, "bfloat16", sizes)),
         Part("g", learnt, 40, lambda: learning.simclr_step("bfloat16", sizes)),
         Part("f", "Decoding", 5, lambda: photographs.decoding(sizes)),
-        Part("e", "Diffusion", 40, lambda: rankings.large_diffusion(sizes)),
+        Part("e", "Diffusion", 70, lambda: rankings.large_diffusion(sizes)),
         Part("c", ranked, 60, lambda: rankings.eight_rankings(1, sizes, left)),
         Part("b", speed, 40, lambda: encoders.speed_of_torch(sizes.model, "float32", sizes)),
         Part("a", equal, 60, lambda: encoders.equal_maps(sizes, encoders.others(sizes))),

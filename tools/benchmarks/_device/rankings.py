@@ -16,7 +16,9 @@ from benchmarks._device import measuring
 from benchmarks._device.report import Row, checked, row, skipped
 from benchmarks._device.sizes import Sizes
 from jaxret import defaults, functional
+from jaxret.functional.ranking import offline_rows
 from jaxret.functional.settings import DiffusionSettings, RankingSettings
+from jaxret.ranking.on_device import Devices
 from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import rank_all
 
@@ -177,22 +179,17 @@ def large_diffusion(sizes: Sizes) -> Iterator[Row]:
     s = settings_of(sizes).diffusion
     what = f"diffusion offline, {sizes.diffusion_rows} x {sizes.dim}, truncation {s.truncation}"
 
-    @jax.jit
-    def nearest(rows: jax.Array) -> functional.Neighbours:
-        return functional.others(functional.top_k(rows, rows, s.list_length))
+    devices = Devices.of(rows)
 
-    @jax.jit
-    def solve(near: functional.Neighbours) -> jax.Array:
-        graph = functional.mutual_graph(near, s.kd, s.gamma)
-        lists = functional.lists_of(near, s.truncation)
-        return functional.diffuse(graph, lists, s.alpha, s.tolerance, s.rounds)
+    def nearest() -> functional.Neighbours:
+        return devices.others(rows, s.list_length - 1)
 
-    near = nearest(rows)
-    yield row(f"{what}: neighbours", seconds=measuring.seconds_of(lambda: nearest(rows), 1))
-    seconds = measuring.seconds_of(lambda: solve(near), 1)
-    # Every update reads each neighbour's values of all columns once.
-    moved = 4.0 * s.rounds * (s.kd - 1) * sizes.diffusion_rows**2
-    yield row(f"{what}: graph and solution", seconds=seconds, gathered_GB=moved / 1e9)
+    def solve() -> tuple[jax.Array, jax.Array]:
+        return offline_rows(near, s, devices.for_diffusion(len(rows)))
+
+    near = nearest()
+    yield row(f"{what}: neighbours", seconds=measuring.seconds_of(nearest, 1))
+    yield row(f"{what}: graph and solution", seconds=measuring.seconds_of(solve, 1))
     memory = measuring.accelerator().memory_stats() or {}
     if "peak_bytes_in_use" in memory:
         yield row("most memory of the device so far", GiB=memory["peak_bytes_in_use"] / 2**30)
