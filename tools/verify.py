@@ -45,6 +45,7 @@ def define_flags() -> None:
         "float64", False, "Also measures how far each framework is from float64 arithmetic."
     )
     flags.DEFINE_string("json", None, "File to write the figures to.")
+    flags.mark_flag_as_required("model")
 
 
 _LARGE = 100_000_000  # parameters, beyond which 724 pixels take minutes and gigabytes on a CPU
@@ -116,5 +117,4 @@ def _size(value: str | None, spec: "ModelSpec") -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("model")
     command.launch(main, define_flags)
