@@ -54,3 +54,15 @@ def test_it_compares_and_writes_json(tmp_path, monkeypatch, capsys):
     assert len(row["seconds"]) == 2
     assert row["ratio"]["min"] <= row["ratio"]["median"] <= row["ratio"]["max"]
     assert np.isclose(result["gflop_per_photograph"], 0.31, atol=0.05)
+
+
+@pytest.mark.slow
+def test_a_vision_transformer_is_compared_with_its_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(_torch_side, "compiled", lambda describe: describe)
+    monkeypatch.setattr(extraction, "PEAK_SIDE", {"cpu": 256, "cuda": 256})
+    file = tmp_path / "out.json"
+    sizes = ["--model=dinov2-small", "--size=70", "--batch=2", "--repeats=1", f"--json={file}"]
+    assert extraction.main(sizes) == 0
+    (result,) = json.loads(file.read_text())["results"]
+    assert set(result["contenders"]) == {extraction.BASELINE_VIT, extraction.COMPILED, "jaxret"}
+    assert max(result["difference"].values()) < 1e-5
