@@ -32,8 +32,8 @@ def write(folder, name, **arguments):
     "name",
     [
         "dinov2-base",
-        "dinov3-smallplus",
-        "clip-b16",
+        pytest.param("dinov3-smallplus", marks=pytest.mark.slow),
+        pytest.param("clip-b16", marks=pytest.mark.slow),
         pytest.param("dinov2-giant-reg", marks=pytest.mark.slow),
         pytest.param("dinov3-small", marks=pytest.mark.slow),
         pytest.param("siglip-base-224", marks=pytest.mark.slow),

@@ -8,6 +8,7 @@ from small_vits import FAMILIES, pair
 from twins import packages
 
 from jaxret.convert import from_state_dict, to_state_dict
+from jaxret.models import get
 
 # Each variant of the code once; the others run with the slow tests.
 FAST = {
@@ -28,24 +29,33 @@ CASES = [
 ]
 
 
-def sizes(spec, package):
-    patch = dict(spec.arguments)["patch"]
-    # timm refuses sides that the patch does not divide.
-    odd = (0, 0) if package == "timm" else (5, patch - 3)
-    return [(4 * patch, 4 * patch), (3 * patch + odd[0], 5 * patch + odd[1])]
+def compared(name, package, size, photographs, relative_difference):
+    module, encoder = pair(name, package)
+    images = photographs(*size)
+    expected = packages.outputs_of(module, encoder.spec, images)
+    found = encoder.outputs(images)
+    assert set(found) == set(expected)
+    for output in expected:
+        assert relative_difference(found[output], expected[output]) <= 1e-5, output
+    return encoder, found["map"]
 
 
 @pytest.mark.parametrize(("name", "package"), CASES)
 def test_outputs_equal_those_of_the_packages(name, package, photographs, relative_difference):
-    module, encoder = pair(name, package)
-    for size in sizes(encoder.spec, package):
-        images = photographs(*size)
-        expected = packages.outputs_of(module, encoder.spec, images)
-        found = encoder.outputs(images)
-        assert set(found) == set(expected)
-        for output in expected:
-            assert relative_difference(found[output], expected[output]) <= 1e-5, (output, size)
-    np.testing.assert_allclose(encoder(images), found["map"], atol=1e-5)
+    patch = get(name).patch
+    # timm refuses sides that the patch does not divide.
+    odd = (0, 0) if package == "timm" else (5, patch - 3)
+    size = (3 * patch + odd[0], 5 * patch + odd[1])
+    compared(name, package, size, photographs, relative_difference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_outputs_of_the_native_size_too(name, photographs, relative_difference):
+    package = "timm" if name.startswith("pe") else "transformers"
+    size = (4 * get(name).patch,) * 2
+    encoder, fmap = compared(name, package, size, photographs, relative_difference)
+    np.testing.assert_allclose(encoder(photographs(*size)), fmap, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -60,12 +70,17 @@ def test_export_is_the_way_back(name):
     ("name", "change"),
     [
         ("dinov2-small", {"heads": 4}),
-        ("dinov2-small", {"activation": "gelu_tanh"}),
-        ("clip-b16", {"activation": "gelu"}),
         ("siglip-base-224", {"activation": "gelu"}),
-        ("siglip-base-224", {"pool_heads": 4}),
         ("dinov3-small", {"epsilon": 1e-2}),
-        ("dinov3-small", {"rope_periods": "file"}),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("dinov2-small", {"activation": "gelu_tanh"}),
+                ("clip-b16", {"activation": "gelu"}),
+                ("siglip-base-224", {"pool_heads": 4}),
+                ("dinov3-small", {"rope_periods": "file", "position_resize": "original"}),
+            )
+        ),
     ],
 )
 def test_a_wrong_number_is_seen(name, change, photographs, relative_difference):
@@ -77,7 +92,13 @@ def test_a_wrong_number_is_seen(name, change, photographs, relative_difference):
     assert max(relative_difference(other[key], expected[key]) for key in expected) > 1e-5
 
 
-@pytest.mark.parametrize("name", ["dinov2-small-reg", "dinov3-smallplus", "siglip-base-224"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dinov3-smallplus",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("dinov2-small-reg", "siglip-base-224")),
+    ],
+)
 def test_bfloat16_keeps_the_direction(name, photographs):
     module, encoder = pair(name, "transformers")
     patch = dict(encoder.spec.arguments)["patch"]
@@ -91,7 +112,9 @@ def test_bfloat16_keeps_the_direction(name, photographs):
         assert ((flat * wide).sum(axis=1) / norms).min() > 0.999, output
 
 
-@pytest.mark.parametrize("name", ["dinov2-small", "pe-core-base"])
+@pytest.mark.parametrize(
+    "name", ["dinov2-small", pytest.param("pe-core-base", marks=pytest.mark.slow)]
+)
 def test_stages_are_blocks_and_float64_is_as_near(name, photographs, relative_difference):
     module, encoder = pair(name, "timm")
     patch = dict(encoder.spec.arguments)["patch"]

@@ -13,6 +13,7 @@ from jaxret.convert import from_state_dict
 from jaxret.models.encoder import forward_training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dinov2-small-reg", "dinov3-smallplus"])
 def test_gradients_equal_torchs(name, photographs, relative_difference):
     spec = small(name)
@@ -45,6 +46,7 @@ def test_gradients_equal_torchs(name, photographs, relative_difference):
     assert relative_difference(plain["cls_token"], cls) <= 1e-4
 
 
+@pytest.mark.slow
 def test_sines_and_cosines_are_not_learnt(photographs):
     spec = small("mae-huge")
     twin = twins.randomize(twins.build(spec), seed=1)

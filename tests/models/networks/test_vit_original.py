@@ -18,7 +18,7 @@ from jaxret.models import get, names
 from jaxret.models.encoder import named_arrays, template
 from jaxret.models.weights.loading import load_folder
 
-FAST = ("dinov2-small", "dinov3-smallplus", "siglip-base-224", "pe-core-large")
+FAST = ("dinov2-small", "siglip-base-224")
 EVERY = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 
 
@@ -80,10 +80,10 @@ def test_the_authors_names_are_written(name):
 @pytest.mark.parametrize(
     ("name", "package"),
     [
-        ("dinov2-small-reg", "transformers"),
+        pytest.param("dinov2-small-reg", "transformers", marks=pytest.mark.slow),
         ("clip-b16", "timm"),
-        ("mae-huge", "transformers"),
-        ("dinov3-smallplus", "transformers"),
+        pytest.param("mae-huge", "transformers", marks=pytest.mark.slow),
+        pytest.param("dinov3-smallplus", "transformers", marks=pytest.mark.slow),
     ],
 )
 def test_the_twin_is_the_packages_module_where_they_agree(
