@@ -65,7 +65,7 @@ def test_export_is_the_way_back(name):
         ("siglip-base-224", {"activation": "gelu"}),
         ("siglip-base-224", {"pool_heads": 4}),
         ("dinov3-small", {"epsilon": 1e-2}),
-        ("dinov3-small", {"rope_periods": "file"}),
+        ("dinov3-small", {"rope_periods": "file", "position_resize": "original"}),
     ],
 )
 def test_a_wrong_number_is_seen(name, change, photographs, relative_difference):
