@@ -59,6 +59,7 @@ def learn(one, devices=1, steps=STEPS):
     return found, state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss", ["simclr", *(pytest.param(one, marks=pytest.mark.slow) for one in ("mocov2", "ap"))]
 )
@@ -96,6 +97,7 @@ def test_views_depend_on_photograph_and_epoch_alone():
     assert learn(one, steps=2)[0] == a
 
 
+@pytest.mark.slow
 def test_the_momentum_encoder_follows_and_the_queue_turns():
     one = settings("mocov2", slow_momentum=0.5)
     _, state = learn(one, steps=3)
@@ -108,6 +110,7 @@ def test_the_momentum_encoder_follows_and_the_queue_turns():
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_step_is_pytorchs():
     """Loss and updated kernels of one SimCLR step, written again in PyTorch on the same views."""
     one = settings(momentum=0.0, warmup_steps=0, weight_decay=0.1)

@@ -34,6 +34,7 @@ def test_pieces_are_put_together_again(monkeypatch):
     np.testing.assert_allclose(attention._in_pieces(q, k, v), of_torch(q, k, v), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_gradients_agree():
     q, k, v = inputs(6, 9)
 

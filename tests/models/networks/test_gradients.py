@@ -195,6 +195,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "remat"), [("resnet", False), ("resnet", True), ("efficientnet", False)]
 )
