@@ -1,5 +1,6 @@
 """What users have JAX do for all of their programs changes no figure of ours."""
 
+import json
 import tempfile
 from contextlib import contextmanager
 from functools import cache
@@ -103,6 +104,13 @@ def learning(loss):
             place = Path(folder) / "photographs" / f"{number // 3}"
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(place / f"{number}.png")
+        names = [f"{number // 3}/{number}.png" for number in range(12)]
+        truth = {
+            "imlist": [name for i, name in enumerate(names) if i % 3],
+            "qimlist": names[::3],
+            "gnd": [{"easy": [2 * i], "hard": [2 * i + 1], "junk": []} for i in range(4)],
+        }
+        (Path(folder) / "photographs" / "gnd.json").write_text(json.dumps(truth))
         settings = TrainSettings(
             dataset=f"{folder}/photographs", workdir=f"{folder}/learnt", model="tiny",
             init="random", loss=loss, batch_size=4, image_size=40, validation_size=40,
