@@ -95,9 +95,8 @@ class CompressedIndex:
         asked = unit_rows(queries, "queries")
         wanted = k if exact is None else max(k, candidates or 10 * k)
         find = partial(self._nearest, k=min(wanted, len(self.codes)))
-        found = [
-            find(asked[i : i + QUERIES_AT_ONCE]) for i in range(0, len(asked), QUERIES_AT_ONCE)
-        ]
+        starts = range(0, max(len(asked), 1), QUERIES_AT_ONCE)  # of none, one block of none
+        found = [find(asked[start : start + QUERIES_AT_ONCE]) for start in starts]
         sims, ids = (np.concatenate(parts) for parts in zip(*found, strict=True))
         if exact is not None:
             sims, ids = _exactly(asked, exact, ids)
@@ -153,10 +152,7 @@ def _blocks(count: int) -> Iterator[slice]:
 
 
 def _exactly(queries, database, ids) -> Neighbours:
-    sims = np.stack(
-        [
-            np.asarray(database[row], np.float64) @ query.astype(np.float64)
-            for query, row in zip(queries, ids, strict=True)
-        ]
-    ).astype(np.float32)
+    sims = np.empty(ids.shape, np.float32)
+    for one, query, row in zip(sims, queries, ids, strict=True):
+        one[:] = np.asarray(database[row], np.float64) @ query.astype(np.float64)
     return ordered(sims, ids)

@@ -204,3 +204,10 @@ def test_search_lowers_for_accelerators(codec):
     queries = jax.ShapeDtypeStruct((5, 64), np.float32)
     traced = compression.top_k_codes.trace(queries, codec, codes, 10)
     traced.lower(lowering_platforms=("cpu", "cuda", "tpu"))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_no_queries_have_no_neighbours(database, indexes, exact):
+    none = np.empty((0, 24), np.float32)
+    sims, ids = indexes["int8"].search(none, 5, exact=database if exact else None)
+    assert sims.shape == ids.shape == (0, 5)
