@@ -10,7 +10,8 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,13 +71,28 @@ def why_no_device() -> str | None:
     else:
         return None
     jax.config.update("jax_platforms", None)
-    found = ", ".join(sorted({device.platform for device in jax.devices()}))
+    with _nothing_printed():  # libtpu, where it is installed beside no TPU, writes five lines
+        found = ", ".join(sorted({device.platform for device in jax.devices()}))
     missing = [_PLUGINS[name] for name in str(asked).split(",") if name in _PLUGINS]
     install = f"install what fits it (pip install '{missing[0]}') or " if missing else ""
     return (
         f"JAX_PLATFORMS={asked} asks for a device that JAX does not find here"
         f"{f' ({reason})' if reason else ''}; it finds {found}: {install}unset JAX_PLATFORMS."
     )
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Standard error is nowhere meanwhile, for compiled libraries too."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def on_cpu() -> bool:
