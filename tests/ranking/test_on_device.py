@@ -13,7 +13,7 @@ from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 from jaxret.functional.settings import DiffusionSettings, RankingSettings
 from jaxret.ranking import placement
-from jaxret.ranking.diffusion import device
+from jaxret.ranking.diffusion import device, device_grouping, grouping
 from jaxret.ranking.diffusion.inductive import combine
 from jaxret.ranking.diffusion.joint import JointDiffusion
 from jaxret.ranking.placement import rank_on
@@ -176,6 +176,19 @@ def test_large_graphs_are_solved_by_groups(monkeypatch):
     scores = JointDiffusion.fit(queries, database, SMALL).scores
     for ids in (whole.ids, found.ids):
         reference.assert_same_ranking(ids, scores, len(database), 2e-6)
+
+
+@pytest.mark.parametrize("count, width", [(333, 40), (97, 96)])
+def test_devices_group_the_nodes_that_hosts_group(count, width):
+    draw = np.random.default_rng(count)
+    rows = unit(count // 20)[draw.integers(0, count // 20, count)]
+    rows += 0.1 * draw.standard_normal(rows.shape)
+    nearest = np.argsort(-rows @ rows.T, axis=1, kind="stable")
+    nearest = nearest[nearest != np.arange(count)[:, None]].reshape(count, -1)[:, :width]
+    nearest, degrees = nearest.astype(np.int32), draw.integers(0, 9, count).astype(np.int32)
+    found = device_grouping.close_order(jnp.asarray(nearest), jnp.asarray(degrees))
+    np.testing.assert_array_equal(found, grouping.close_order(nearest, degrees))
+    np.testing.assert_array_equal(np.sort(found), np.arange(count))
 
 
 def spoilt(value, row=4):
