@@ -25,7 +25,8 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "source",
         None,
-        "Checkpoint file, or the prefix of a TensorFlow checkpoint (model.ckpt-225206).",
+        "Checkpoint file, or the prefix of a TensorFlow checkpoint (model.ckpt-225206). "
+        "A model of the hub (hf:ID, hf:FOLDER) is its own source.",
     )
     flags.DEFINE_string(
         "checkpoint_key",
@@ -44,9 +45,12 @@ def define_flags() -> None:
         "SAME, all others as the model says.",
     )
     flags.DEFINE_string(
-        "output", None, "Folder to write, default weights/<model>; weights there are replaced."
+        "output",
+        None,
+        "Folder to write, default weights/<model>, none for one of the hub; what is there is "
+        "replaced.",
     )
-    flags.mark_flags_as_required(["model", "source"])
+    flags.mark_flag_as_required("model")
 
 
 def main(argv: list[str]) -> int:
@@ -55,18 +59,37 @@ def main(argv: list[str]) -> int:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.ERROR)  # JAX tells at INFO which backends it did not find
     try:
-        model, source = str(values.model), str(values.source)
+        model = str(values.model)
+        output = values.output or _output(model)
+        source = values.source or _source(model)
         options = {
             "key": values.checkpoint_key,
             "stem_pool": values.stem_pool,
             "mean": _numbers("mean", values.mean),
             "std": _numbers("std", values.std),
         }
-        print(convert(model, source, values.output or f"weights/{model}", **options))
+        print(convert(model, source, output, **options))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _source(model: str) -> str:
+    """Of what has no --source: the folder of a model of the hub."""
+    from jaxret.models import hub
+
+    if hub.is_hub(model):
+        return str(hub.snapshot(model))
+    raise UserError(f"Name the checkpoint of {model}: --source=FILE.")
+
+
+def _output(model: str) -> str:
+    from jaxret.models import hub
+
+    if hub.is_hub(model):
+        raise UserError(f"Name the folder that {model} is to be written to: --output=FOLDER.")
+    return f"weights/{model}"
 
 
 def _numbers(flag: str, given: list[str] | None) -> list[float] | None:

@@ -2,8 +2,9 @@
 
 There is nothing to save by then: every stage writes its files whole and as soon as they are made,
 so the next run goes on from them. What takes care is to end at all: Python hears of a signal only
-between two of its own instructions, a single call of a compiled function can take minutes, and
-what is raised while an object is destroyed (`__del__`, a collector's callback) goes no further.
+between two of its own instructions, a single call of a compiled function can take minutes, what is
+raised while an object is destroyed (`__del__`, a collector's callback) goes no further, and what is
+raised while a compiled module is imported may be that module's death.
 Nor is the interpreter taken down around threads that still compute or decode: once everything is
 cleared away, the process is left there.
 """
@@ -18,6 +19,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec
+from types import FrameType
 from typing import Any
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -29,6 +33,7 @@ AFRESH = "the same command does it anew"  # where nothing is kept on the way
 GRACE = 3.0  # seconds in which files half written are cleared away
 AGAIN = 0.05  # seconds until an exit that did not come about is raised once more
 ECHO = 0.1  # seconds within which a second SIGINT is the first, passed on by a parent process
+_IMPORT_SYSTEM = module_from_spec.__code__.co_filename
 
 
 def status(signum: int) -> int:
@@ -86,7 +91,7 @@ def end_when_told(then: str = KEPT, grace: float = GRACE) -> None:
         threading.Thread(target=_say, args=[signum], daemon=True).start()
         ends = time.monotonic() + _exit.grace
         while time.monotonic() < ends and not watched.again(AGAIN):
-            if not _exit.raised:  # lost, or heard just before a call that waits: wakes it
+            if not _exit.raised:  # lost, put off, or heard just before a call that waits: wakes it
                 signal.pthread_kill(here, signal.SIGTERM)
         os._exit(status(signum))
 
@@ -155,9 +160,24 @@ class _Watched:
 
 def _stop(signum: int, frame: Any) -> None:
     _exit.signum = _exit.signum or signum
-    if not _exit.raised:  # another one must not disturb what is cleared away by then
+    # Another one must not disturb what is cleared away by then. One that is put off comes again.
+    if not _exit.raised and not _loads_compiled_code(frame):
         _exit.raised = True
         raise SystemExit(status(_exit.signum))
+
+
+def _loads_compiled_code(frame: FrameType | None) -> bool:
+    """Whether a compiled module is being imported: few of them survive an exception there.
+
+    JAX's own then ends in a segmentation fault or in `terminate`.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORT_SYSTEM:
+            spec = frame.f_locals.get("spec")
+            if isinstance(getattr(spec, "loader", None), ExtensionFileLoader):
+                return True
+        frame = frame.f_back
+    return False
 
 
 def _unraisable(otherwise: Callable[..., Any], what: Any) -> None:

@@ -54,6 +54,8 @@ def test_a_refused_file_leaves_nothing_and_one_sentence(tmp_path):
         (["--model=resnet51", "--source=x.pth"], "Unknown model 'resnet51'"),
         (["--model=resnet50", "--source=absent.pth"], "absent.pth"),
         (["--model=resnet50", "--source=x.pth", "--mean=0.5,a,0.5"], "--mean=0.5,a,0.5 must be"),
+        (["--model=resnet50"], "--source=FILE"),
+        (["--model=hf:x/y"], "--output=FOLDER"),
     ],
 )
 def test_what_is_not_there_is_named(arguments, words, tmp_path):

@@ -17,6 +17,8 @@ from twins import packages
 from jaxret import models
 from jaxret.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def write(folder, name, **arguments):
     """A snapshot of a small model of transformers; returns the module and its row."""
@@ -59,6 +61,17 @@ def test_many_files_are_one_model(tmp_path):
     assert len(list((tmp_path / "many").glob("*.safetensors"))) > 1
     one, many = (models.load(f"hf:{tmp_path / name}") for name in ("one", "many"))
     assert one.digest() == many.digest()
+
+
+@pytest.mark.slow
+def test_a_folder_is_converted_as_any_checkpoint(tmp_path):
+    write(tmp_path / "snapshot", "dinov2-base")
+    name = f"hf:{tmp_path / 'snapshot'}"
+    tool = [sys.executable, "tools/convert.py", f"--model={name}", f"--output={tmp_path / 'w'}"]
+    done = subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "1 dropped" in done.stdout
+    stated = json.loads((tmp_path / "w" / "provenance.json").read_text())
+    assert stated["digest"] == models.load(name).digest()
 
 
 def change(folder, **fields):

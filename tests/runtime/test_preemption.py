@@ -361,6 +361,34 @@ def test_ended_before_jax_starts(folder, tmp_path, seed):
     end(process, signal.SIGINT)
 
 
+# Interrupted where an exception is the death of the process: in the import of a compiled module.
+IN_COMPILED_CODE = """
+import os, signal, sys, threading
+from jaxret.runtime import preemption
+preemption.end_when_told()
+
+def interrupt(main):
+    while True:
+        frame = sys._current_frames()[main]
+        while frame is not None:
+            if frame.f_code.co_name == "create_module" and frame.f_locals["spec"].name == "%s":
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            frame = frame.f_back
+
+sys.setswitchinterval(1e-5)
+threading.Thread(target=interrupt, args=[threading.get_ident()], daemon=True).start()
+import numpy, jaxlib.xla_client
+threading.Event().wait(60)
+"""
+
+
+@pytest.mark.parametrize("module", ["jaxlib._jax", "numpy._core._multiarray_umath"])
+def test_ended_while_compiled_code_is_imported(module):
+    process = start(IN_COMPILED_CODE % module)
+    ended(process, signal.SIGINT, seconds=30)
+
+
 LEARN = ["--loss=mocov2", "--model=tiny", "--init=random", "--batch_size=8", "--image_size=40"]
 LEARN += ["--validation_size=64", "--steps=60", "--warmup_steps=2", "--projection_dim=16"]
 LEARN += ["--checkpoint_every=20", "--validate_every=20"]
