@@ -51,7 +51,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder: Path, workdir: Path, processes: int, devices: int, place: str = "auto") -> None:
+def run(
+    folder: Path, workdir: Path, processes: int, devices: int, place: str = "auto", *more: str
+) -> None:
     """The command line in `processes` processes of `devices` CPU devices each."""
     environment = {
         **os.environ,
@@ -59,7 +61,7 @@ def run(folder: Path, workdir: Path, processes: int, devices: int, place: str = 
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
     }
     command = [sys.executable, "-c", SMALL_SHARDS, f"--dataset={folder}", *COMMON]
-    command += [f"--workdir={workdir}", f"--rank_on={place}", "--debug"]
+    command += [f"--workdir={workdir}", f"--rank_on={place}", "--debug", *more]
     together = ["--multihost", f"--coordinator=localhost:{free_port()}", f"--processes={processes}"]
     started = [
         subprocess.Popen(
@@ -77,12 +79,14 @@ def run(folder: Path, workdir: Path, processes: int, devices: int, place: str = 
 
 
 def outcome(workdir: Path) -> tuple[dict, list[np.ndarray], dict]:
-    """Statistics, descriptors by shard, and mAP by ranking and protocol."""
-    [statistics] = workdir.glob("statistics/*/batch_stats.npz")
+    """Statistics (a network without batch norm: none), descriptors by shard, mAP by its key."""
+    statistics = {}
+    for file in workdir.glob("statistics/*/batch_stats.npz"):
+        statistics |= read_arrays(file)
     shards = sorted(workdir.glob("features/*/shard-*.npz"))
     figures = json.loads((workdir / "results.json").read_text())["figures"]
     return (
-        read_arrays(statistics),
+        statistics,
         [read_arrays(shard)["vectors"] for shard in shards],
         {(f["ranking"], f["protocol"]): f["map"] for f in figures},
     )
@@ -114,3 +118,15 @@ def test_any_number_of_processes_and_devices_gives_the_same(
     for found, expected in zip(descriptors, alone[1], strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
     assert figures == pytest.approx(alone[2], abs=1e-9)
+
+
+@pytest.mark.slow
+def test_a_vision_transformer_on_two_processes_of_two_devices(folder, tmp_path):
+    vit = ("--model=dinov2-small", "--weights=random", "--image_size=70")
+    run(folder, tmp_path / "alone", 1, 1, "auto", *vit)
+    run(folder, tmp_path / "both", 2, 2, "device", *vit)
+    expected, found = outcome(tmp_path / "alone"), outcome(tmp_path / "both")
+    assert not expected[0] and not found[0]
+    for one, other in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max())
+    assert found[2] == pytest.approx(expected[2], abs=1e-9)
