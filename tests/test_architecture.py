@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,18 @@ def modules_of(folder: Path) -> dict[str, Path]:
     return {name.removesuffix(".__init__"): file for name, file in files.items()}
 
 
+@cache
+def import_statements(file: Path) -> list[ast.Import | ast.ImportFrom]:
+    parsed = ast.walk(ast.parse(file.read_text()))
+    return [node for node in parsed if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def imported(file: Path, modules: Mapping[str, Path]) -> Iterator[str]:
     """What a file imports anywhere in it, late imports too; a name or the module that holds it."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in import_statements(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0 and node.module, f"{file}: imports are absolute"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"

@@ -154,6 +154,7 @@ def test_a_run_prints_its_table_and_leaves_nothing_half_written(folder, tmp_path
     assert not list((tmp_path / "w").rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_search_prints_names_with_their_likeness(folder, tmp_path):
     process = run(
         f"--dataset={folder}", f"--query={folder}/3.png", "--box=0,0,64,64", "--image_size=64",

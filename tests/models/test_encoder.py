@@ -80,6 +80,7 @@ def test_a_gem_head_gives_a_unit_vector(photographs):
     np.testing.assert_allclose(np.linalg.norm(descriptor, axis=-1), 1, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_outputs_are_the_map_and_what_a_head_makes_of_it(photographs):
     images = photographs(65, 97)
     plain = models.random("resnet18")

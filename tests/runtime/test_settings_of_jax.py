@@ -124,11 +124,11 @@ WORK = {
     "poolings": poolings,
     "neighbours": neighbours,
     "joint diffusion": lambda: rankings("joint"),
-    "inductive diffusion": lambda: rankings("inductive"),
-    "untruncated diffusion": untruncated,
     "a network": lambda: described(tiny.TINY),
 }
 SLOW_WORK = {
+    "inductive diffusion": lambda: rankings("inductive"),
+    "untruncated diffusion": untruncated,
     **{name: lambda name=name: described(models.get(name)) for name in (
         "resnet18", "byol", "gem-ap", "efficientnet-lite0", "amdim-medium",
     )},
@@ -162,5 +162,5 @@ def test_no_figure_changes(work, setting):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("work", SLOW_WORK)
-def test_nor_of_a_large_network_or_of_learning(work, setting):
+def test_nor_of_what_takes_longer(work, setting):
     same(work, setting)

@@ -89,6 +89,7 @@ def digests(results):
     return {row["name"]: row["digest"] for row in results.models}
 
 
+@pytest.mark.slow
 def test_a_trainings_workdir_alone_and_the_report_says_where_it_came_from(base, tmp_path):
     results = jaxret.run(base)
     [row] = results.models

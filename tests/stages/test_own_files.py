@@ -139,6 +139,7 @@ def test_a_whitening_of_another_length_is_refused(base, tmp_path):
         jaxret.run(settings)
 
 
+@pytest.mark.slow
 def test_a_floor_of_the_variances_is_another_whitening(base):
     plain = jaxret.run(dataclasses.replace(base, pca_dim=3))
     raised = jaxret.run(dataclasses.replace(base, pca_dim=3, whitening_floor=0.9))

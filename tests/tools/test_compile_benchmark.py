@@ -20,11 +20,16 @@ SIDE = 96  # the least that AMDIM sees
 AFTER_THE_ENCODER = [*_programs.after_the_encoder(7, 1200), *_programs.for_others(7, 1200)]
 
 
-def smallest_of_each_architecture() -> list[str]:
-    smallest = {}
+def smallest_of_each_architecture() -> list[object]:
+    """A convolutional network and a Vision Transformer fast, the others as slow tests."""
+    smallest: dict[tuple[str, str | None], str] = {}
     for spec in sorted(map(models.get, models.names()), key=lambda spec: -spec.parameters):
         smallest[spec.architecture, spec.head] = spec.name
-    return sorted(smallest.values())
+    fast = {smallest["resnet", None], smallest["vit", None]}
+    return [
+        name if name in fast else pytest.param(name, marks=pytest.mark.slow)
+        for name in sorted(smallest.values())
+    ]
 
 
 @pytest.mark.parametrize("name", smallest_of_each_architecture())

@@ -28,6 +28,7 @@ MISSING = ["tensorflow_datasets", "array_record", "importlib_resources", "faiss"
 MISSING += ["threadpoolctl", "tqdm", "skimage", "sklearn", "matplotlib", "requests", "joblib"]
 
 
+@pytest.mark.slow
 def test_it_imports_where_only_jax_and_pytorch_are_installed():
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({MISSING}))\n"

@@ -22,6 +22,7 @@ def test_pipeline_runs_and_reports(tmp_path, capsys):
         assert row["time_ratio"]["min"] <= row["time_ratio"]["median"] <= row["time_ratio"]["max"]
 
 
+@pytest.mark.slow
 def test_pipeline_takes_a_folder(tmp_path, capsys):
     from PIL import Image
 

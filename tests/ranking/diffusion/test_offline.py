@@ -10,6 +10,8 @@ from jaxret.ranking.diffusion.inductive import Diffusion
 from jaxret.ranking.diffusion.solver import Solver
 from jaxret.ranking.neighbours.search import knn, others
 
+BLOCKS = [(4, 7), (4, 4096), (1, 7), (1, 64), (1, 4096)]  # (devices, nodes at once)
+
 
 def clustered(count=320, dim=24, seed=0):
     random = np.random.default_rng(seed)
@@ -82,8 +84,10 @@ def test_refuses_the_folder_of_another_database_or_setting(tmp_path):
         Diffusion.fit(clustered(seed=1), truncation=60, kd=15, folder=tmp_path)
 
 
-@pytest.mark.parametrize("devices", [1, 4])
-@pytest.mark.parametrize("block_size", [7, 64, 4096])
+@pytest.mark.parametrize(
+    ("devices", "block_size"),
+    [(4, 64), *(pytest.param(*one, marks=pytest.mark.slow) for one in BLOCKS)],
+)
 def test_devices_and_blocks_change_nothing(devices, block_size):
     sims, ids = others(knn(clustered(), clustered(), 60))
     graph = mutual_graph((sims[:, :14], ids[:, :14]), 3.0)
