@@ -24,7 +24,7 @@ ROOMS = (
     ("report",),
     ("stages",),
     ("pipeline",),
-    ("runs", "training"),
+    ("runs", "training", "integrations"),
     ("cli",),
     ("main", "train"),
 )
@@ -39,6 +39,7 @@ FRAMEWORKS = {
     "optax": {"training"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
+    "mteb": {"integrations"},
 }
 
 

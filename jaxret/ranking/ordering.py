@@ -100,3 +100,20 @@ def rank(
             zero = sims[row] == 0
             ids[row, zero] = order[scores[row, order] == 0][: zero.sum()]
     return sims, ids
+
+
+def strictly_descending(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores [Q, k], best first, with equal ones set apart by the least step downwards.
+
+        s'_1 = s_1,  s'_i = min(s_i, s'_(i-1) - max(ulp(s'_(i-1)), 2^-126))
+
+    For tools that sort by score and break ties in their own way: theirs is then this order. In
+    float32, and without subnormal numbers, which some of them flush to zero.
+    """
+    apart = np.array(scores, np.float32)
+    least = np.finfo(np.float32).tiny
+    for place in range(1, apart.shape[1]):
+        before = apart[:, place - 1]
+        step = np.maximum(np.spacing(np.abs(before)), least)
+        np.minimum(apart[:, place], before - step, out=apart[:, place])
+    return apart

@@ -64,10 +64,19 @@ def to_pixels(
     longer = max(opened.image.size)
     stored = opened.image if box is None else _cut(opened, box, name)
     image = _upright(_to_rgb(stored, name), opened.orientation)
-    size = (image_size, image_size)
-    if resize == "keep":
-        size = kept_size(image.size, image_size / longer, side_multiple)
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+    return _resized(image, longer, image_size, resize, side_multiple)
+
+
+def rgb_pixels(
+    image: Image.Image, image_size: int, resize: str = "square", side_multiple: int = SIDE_MULTIPLE
+) -> np.ndarray:
+    """An upright photograph that PIL has read already, as `to_pixels` gives it.
+
+    Raises `BadImage` where its colours cannot be made RGB.
+    """
+    return _resized(
+        _to_rgb(image, "a photograph"), max(image.size), image_size, resize, side_multiple
+    )
 
 
 def orientation_and_size(encoded: bytes, name: str) -> tuple[int, tuple[int, int]]:
@@ -102,6 +111,16 @@ def _cut(opened: Opened, box: tuple[float, float, float, float], name: str) -> I
         whole = pixel_box(scaled, opened.image.size, name)
     with without_limit():
         return opened.image.crop(whole)
+
+
+def _resized(
+    image: Image.Image, longer: int, image_size: int, resize: str, side_multiple: int
+) -> np.ndarray:
+    """`longer` is the longer side of the photograph that `image` may be cut from."""
+    size = (image_size, image_size)
+    if resize == "keep":
+        size = kept_size(image.size, image_size / longer, side_multiple)
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -1,0 +1,1 @@
+"""jaxret inside the tools of others; each module imports its tool late."""
