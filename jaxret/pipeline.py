@@ -68,7 +68,7 @@ def evaluate(settings: Settings, context: RunContext) -> Evaluation:
     outcomes = CachedResults.of(features, settings, how, context)
 
     asked = rankings_of(settings, dataset)
-    found.notes += _not_ranked(settings, asked, dataset)
+    found.notes += not_ranked(settings, asked, dataset)
     missing = [ranking for ranking in asked if outcomes.read(ranking) is None]
     if missing or settings.save_descriptors:
         described = [describe(one, context) for one in features]
@@ -112,7 +112,7 @@ def rankings_of(settings: Settings, dataset: Dataset) -> list[str]:
     return [one for one in settings.ranking if dataset.depth is None or "DFS" not in one]
 
 
-def _not_ranked(settings: Settings, asked: Sequence[str], dataset: Dataset) -> list[str]:
+def not_ranked(settings: Settings, asked: Sequence[str], dataset: Dataset) -> list[str]:
     """Sentences on what a dataset's depth leaves out; UserError if nothing is left."""
     if dataset.depth is None:
         return []

@@ -4,13 +4,16 @@
     .mat .h5 .csv                           MATLAB's, HDF5, text with commas, semicolons or spaces
 
 Rows are descriptors. Where a file holds several arrays, FILE#NAME names one, else the one that has
-as many rows as there are names is taken. A mapping of names to vectors, and a first column of
-names in a text, say themselves which row is whose. What a file claims of its size is held against
+as many rows as there are names is taken. A mapping of names to vectors, a first column of names in
+a text, and an HDF5 dataset `index` of strings beside the numbers (as ILIAS's makers publish
+theirs) say themselves which row is whose. What a file claims of its size is held against
 the bytes that are there before anything is made of it.
 """
 
+import contextlib
 import csv
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,7 @@ _NPY, _ZIP, _HDF5 = b"\x93NUMPY", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 _MATLAB, _MATLAB_HDF5 = b"MATLAB 5.0", b"MATLAB 7.3"
 _MOST_PACKED = 1032  # deflate's best: a claim beyond that many times the bytes is a lie
 _KINDS = "fiu"
+HDF5_INDEX = "index"  # of an HDF5 file that names its rows
 
 
 @dataclass(frozen=True)
@@ -51,30 +55,65 @@ class Rows:
     source: str
 
 
-def read_rows(place: str | Path, count: int, which: str) -> Rows:
-    """The descriptors in a file.
+@dataclass(frozen=True)
+class FoundRows:
+    """Descriptors that have been found in a file, and are not yet read.
+
+    Attributes:
+        shape: rows and dimensions.
+        names: what each row describes, where the file says it.
+        source: file and array, for the report.
+    """
+
+    shape: tuple[int, ...]
+    names: tuple[str, ...] | None
+    source: str
+    _read: Callable[[], np.ndarray]
+    _path: Path
+
+    def read(self) -> np.ndarray:
+        """The numbers as they are stored, [rows, D]; UserError where they cannot be read."""
+        with _told(self._path):
+            return self._read()
+
+
+def find_rows(place: str | Path, count: int | None, which: str) -> FoundRows:
+    """Which descriptors are in a file, before they are read.
 
     Args:
         place: FILE, or FILE#NAME where it holds several arrays.
         count: how many are wanted, for choosing among several arrays; fewer or more are the
-            caller's to judge where names tell which is whose.
+            caller's to judge where names tell which is whose. None where that is not known.
         which: half a sentence for errors: what names them.
 
     Raises:
-        UserError: the file cannot be read, or none of its arrays or several fit.
+        UserError: the file cannot be read, or none of its arrays or several fit, or it names
+            another number of rows than it has, or a row twice.
     """
     path, key = _split(str(place))
-    try:
+    with _told(path):
         stored, names = _stored(path)
         name, chosen = _chosen(path, stored, key, count, which)
-        vectors = chosen.read()
+    source = f"{path}#{name}" if name and len(stored) > 1 else str(path)
+    return FoundRows(chosen.shape, names, source, chosen.read, path)
+
+
+def read_rows(place: str | Path, count: int | None, which: str) -> Rows:
+    """The descriptors in a file; arguments and errors as of `find_rows`."""
+    found = find_rows(place, count, which)
+    return Rows(np.asarray(found.read(), np.float32), found.names, found.source)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in a file becomes a sentence that names it."""
+    try:
+        yield
     except UserError:
         raise
     except (Exception, MemoryError) as error:  # damaged or hostile bytes raise anything at all
         reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise UserError(f"{path} cannot be read as descriptors: {reason}.") from error
-    source = f"{path}#{name}" if name and len(stored) > 1 else str(path)
-    return Rows(np.asarray(vectors, np.float32), names, source)
 
 
 def _split(place: str) -> tuple[Path, str]:
@@ -85,7 +124,7 @@ def _split(place: str) -> tuple[Path, str]:
 
 
 def _chosen(
-    path: Path, stored: Mapping[str, Stored], key: str, count: int, which: str
+    path: Path, stored: Mapping[str, Stored], key: str, count: int | None, which: str
 ) -> tuple[str, Stored]:
     """The array named, or the only one, or the only one with as many rows as wanted."""
     if key:
@@ -102,9 +141,10 @@ def _chosen(
             f"{path}#{next(iter(chosen))}."
         )
     if not chosen:
+        wanted = f"the {which}" if count is None else f"the {count} {which}"
         raise UserError(
-            f"{path} must hold numbers [photographs, dimension] for the {count} {which}, but "
-            f"holds {_shapes(stored)}."
+            f"{path} must hold numbers [photographs, dimension] for {wanted}, but holds "
+            f"{_shapes(stored)}."
         )
     [(name, one)] = chosen.items()
     if len(one.shape) != 2:
@@ -142,7 +182,8 @@ def _stored(path: Path) -> tuple[dict[str, Stored], tuple[str, ...] | None]:
     if start.startswith(_MATLAB):
         return dict(_of_matlab(path)), None
     if start.startswith((_HDF5, _MATLAB_HDF5)):
-        return dict(_of_hdf5(path, turned=start.startswith(_MATLAB_HDF5))), None
+        turned = start.startswith(_MATLAB_HDF5)
+        return dict(_of_hdf5(path, turned)), None if turned else _hdf5_names(path)
     if _is_text(start):
         return _of_text(path)
     return _of_contents(path)
@@ -218,6 +259,25 @@ def _of_hdf5(path: Path, turned: bool) -> Iterator[tuple[str, Stored]]:
     for name, shape in found.items():
         seen = shape[::-1] if turned else shape
         yield name, Stored(seen, lambda name=name: _hdf5_array(path, name, turned))  # type: ignore[misc]
+
+
+def _hdf5_names(path: Path) -> tuple[str, ...] | None:
+    """The strings of the dataset `index`, where there is one beside the numbers."""
+    h5py = _h5py(path)
+    with h5py.File(path, "r") as file:
+        if not isinstance(file.get(HDF5_INDEX, getlink=True), h5py.HardLink):
+            return None  # links, out of the file or in it, are not followed
+        index = file[HDF5_INDEX]
+        if not isinstance(index, h5py.Dataset) or h5py.check_string_dtype(index.dtype) is None:
+            return None
+        if index.external or index.is_virtual or index.ndim != 1:
+            raise UserError(f"{path}: '{HDF5_INDEX}' is no plain list of names.")
+        _hold(index.shape, 1, max(index.id.get_storage_size(), 1) * _MOST_PACKED, HDF5_INDEX)
+        names = tuple(index.asstr()[()].tolist())
+    if len(set(names)) < len(names):
+        twice = next(name for name, times in Counter(names).items() if times > 1)
+        raise UserError(f"{path}: its {HDF5_INDEX} names {twice!r} twice; one row a photograph.")
+    return names
 
 
 def _hdf5_array(path: Path, name: str, turned: bool) -> np.ndarray:

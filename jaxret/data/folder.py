@@ -130,6 +130,8 @@ def _with_ground_truth(folder: Path) -> Dataset:
         truth.protocols,
         on_bad_image="skip",
         notes=tuple(filter(None, [names.loose.note(GROUND_TRUTH_FILE)])),
+        metrics=truth.metrics,
+        depth=truth.depth,
     )
 
 

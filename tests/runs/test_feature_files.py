@@ -62,7 +62,10 @@ def _pickled(path):
         (_text, "queries.npy holds no lines of numbers"),
         (_pickled, r"queries.npy must hold numbers .* but holds no array of numbers"),
         (lambda path: path.unlink(), "No such file"),
-        (lambda path: np.save(path, np.zeros((3, 8))), "has 3 rows, but the qimlist"),
+        (
+            lambda path: np.save(path, np.zeros((3, 8))),
+            "has 3 rows, but there are 2 names in qimlist",
+        ),
         (lambda path: np.save(path, np.zeros((2, 7))), "has 7 numbers a row"),
         (lambda path: np.save(path, np.zeros(2)), r"must hold numbers \[photographs, dimension\]"),
         (lambda path: np.save(path, np.full((2, 8), np.nan)), "NaN"),
@@ -117,7 +120,7 @@ def test_a_folder_of_saved_descriptors_is_enough(files, settings, tmp_path):
     turned = run_given(folder, None, None, settings=settings, report=False)
     assert [f["ap"] for f in turned.figures] == [f["ap"] for f in plain.figures]
     (folder / "names.txt").write_text("0.jpg\n")
-    with pytest.raises(UserError, match=r"has 20 rows, 1 names lie beside it"):
+    with pytest.raises(UserError, match=r"has 20 rows and 1 names: one name a row"):
         run_given(folder, None, None, settings=settings)
     (folder / "gnd.json").unlink()
     with pytest.raises(UserError, match=r"holds no gnd.json: say --ground_truth"):

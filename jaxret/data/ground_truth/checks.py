@@ -12,6 +12,7 @@ from typing import Any
 
 from jaxret.data.benchmarks.registry import Benchmark
 from jaxret.errors import UserError
+from jaxret.evaluation.measures import measure
 
 KINDS = {"revisited": ("easy", "hard", "junk"), "classic": ("ok", "junk")}
 _OPTIONAL = ("junk", "bbx")
@@ -45,6 +46,25 @@ def check_names(value: Any, key: str, where: str, *, unique: bool) -> list[str]:
         twice = Counter(value).most_common(1)[0][0]
         raise UserError(f"{where}: {key} names {twice!r} twice; each photograph has one place.")
     return list(value)
+
+
+def check_metrics(value: Any, where: str) -> tuple[str, ...]:
+    """Keys of `evaluation.measures` that a file asks to be evaluated by; may be none."""
+    if not isinstance(value, list | tuple) or not all(isinstance(key, str) for key in value):
+        raise UserError(f"{where}: metrics is {_show(value)}; it must be a list of metrics' keys.")
+    for key in value:
+        try:
+            measure(key)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+    return tuple(value)
+
+
+def check_depth(value: Any, where: str) -> int | None:
+    """How many results of a query count; None for all."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise UserError(f"{where}: depth is {_show(value)}; it must be a whole number above 0.")
+    return value
 
 
 def check_queries(

@@ -36,11 +36,14 @@ class GroundTruth:
       qimlist: names of the query photographs; two queries may share one photograph.
       gnd: one dict a query: "ok" and "junk" (classic, INSTRE), or "easy", "hard" and "junk"
         (revisited), lists of 0-based int; and "bbx", the query's box, where there is one.
+      metrics, depth: as of `data.Dataset`, where the file says them (`--save_descriptors` does).
     """
 
     imlist: list[str]
     qimlist: list[str]
     gnd: list[dict[str, Any]]
+    metrics: tuple[str, ...] = ()
+    depth: int | None = None
 
     @property
     def kind(self) -> str:
@@ -203,7 +206,9 @@ def _checked(raw: Any, path: Path, benchmark: str | None) -> GroundTruth:
     imlist = checks.check_names(raw["imlist"], "imlist", where, unique=True)
     qimlist = checks.check_names(raw["qimlist"], "qimlist", where, unique=False)
     gnd = checks.check_queries(raw["gnd"], qimlist, len(imlist), where)
-    ground_truth = GroundTruth(imlist, qimlist, gnd)
+    metrics = checks.check_metrics(raw.get("metrics", ()), where)
+    depth = checks.check_depth(raw.get("depth"), where)
+    ground_truth = GroundTruth(imlist, qimlist, gnd, metrics, depth)
     if benchmark is not None:
         checks.check_published(registry.get(benchmark), imlist, qimlist, gnd, where)
     return ground_truth

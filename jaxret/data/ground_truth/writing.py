@@ -21,4 +21,7 @@ def as_json(dataset: Dataset, imlist: Sequence[str], qimlist: Sequence[str]) -> 
         }
         for one, box in zip(dataset.ground_truth, dataset.queries.boxes, strict=True)
     ]
-    return {"imlist": list(imlist), "qimlist": list(qimlist), "gnd": gnd}
+    own: dict[str, Any] = {"metrics": list(dataset.metrics)} if dataset.metrics else {}
+    if dataset.depth is not None:
+        own["depth"] = dataset.depth
+    return {"imlist": list(imlist), "qimlist": list(qimlist), "gnd": gnd, **own}
