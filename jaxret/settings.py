@@ -229,6 +229,13 @@ class Settings(Options):
         (),
         True,
     )
+    save_ranks_as: str = option(
+        "table",
+        "Form of --save_ranks: table (.csv, or .npy of all), or json or pickle with similarities "
+        "by name, as ILIAS's evaluation takes them.",
+        ("table", "json", "pickle"),
+        True,
+    )
     save_descriptors: str | None = option(
         None,
         "A folder for the descriptors as they are ranked: queries.npy, database.npy and names.txt, "

@@ -13,6 +13,7 @@ MACHINE = {
     "weights_dir",
     "workdir",
     "save_ranks",
+    "save_ranks_as",
     "save_descriptors",
     "batch_size",
     "workers",

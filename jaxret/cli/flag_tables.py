@@ -206,6 +206,7 @@ MAIN = Table(
             (
                 Row("workdir", _ALL),
                 Row("save_ranks", _ALL),
+                Row("save_ranks_as", (EVALUATION, SUITE, FEATURES), (given("save_ranks"),)),
                 Row("save_descriptors", _PHOTOGRAPHS),
                 Row("debug", _ALL),
             ),

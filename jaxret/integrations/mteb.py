@@ -33,7 +33,7 @@ from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.errors import UserError
 from jaxret.models.encoder import Encoder, check_images
 from jaxret.models.folding import fold
-from jaxret.ranking.ordering import strictly_descending
+from jaxret.ranking.ordering import scores_in_order
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
 from jaxret.runtime import parallel
 
@@ -214,7 +214,7 @@ class MTEBRanking:
             self._whitened(self.encoder.describe(_column(queries))), top_k, top_ranked
         )
         names = np.asarray(self._ids, dtype=object)
-        scores = _scores(ranked)
+        scores = scores_in_order(np.asarray(ranked.ids), ranked.scores)
         found: Results = {}
         for query, ids, values in zip(queries["id"], np.asarray(ranked.ids), scores, strict=True):
             pairs = zip(names[ids].tolist(), values.tolist(), strict=True)
@@ -244,14 +244,6 @@ class MTEBRanking:
         ranked = rank_all(queries, self._database, (self.ranking,), settings, scored=kept)
         one = ranked[self.ranking]
         return dataclasses.replace(one, ids=np.asarray(one.ids)[:, :kept])
-
-
-def _scores(ranked: Ranked) -> NDArray[np.float32]:
-    """What a ranking orders by, or its places where it orders by nothing that is a number."""
-    shape = ranked.ids.shape
-    if ranked.scores is None:
-        return np.broadcast_to(-np.arange(shape[1], dtype=np.float32), shape)
-    return strictly_descending(ranked.scores)
 
 
 def _photographs(batch: Mapping[str, Any]) -> Sequence[Image.Image]:

@@ -110,10 +110,24 @@ def strictly_descending(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     For tools that sort by score and break ties in their own way: theirs is then this order. In
     float32, and without subnormal numbers, which some of them flush to zero.
     """
-    apart = np.array(scores, np.float32)
+    apart = np.array(scores, np.float32)  # a copy
     least = np.finfo(np.float32).tiny
     for place in range(1, apart.shape[1]):
         before = apart[:, place - 1]
         step = np.maximum(np.spacing(np.abs(before)), least)
         np.minimum(apart[:, place], before - step, out=apart[:, place])
     return apart
+
+
+def scores_in_order(
+    ids: NDArray[np.int32], scores: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Scores [Q, k] that no two results share, best first.
+
+    Args:
+      ids: [Q, k] of a ranking.
+      scores: what it orders by, [Q, k]; None where that is no number: then minus the place.
+    """
+    if scores is None:
+        return np.broadcast_to(-np.arange(ids.shape[1], dtype=np.float32), ids.shape)
+    return strictly_descending(scores)

@@ -2,6 +2,7 @@
 
 rankings/MODEL-DATASET-RANKING.csv   the first results of every query, with --save_ranks=NUMBER
 rankings/MODEL-DATASET-RANKING.npy   ids of whole rankings, with --save_ranks=all
+rankings/MODEL-DATASET-RANKING.json  similarities by name, with --save_ranks_as=json (or pickle)
 
 In the .npy ids are places in the database as the ground truth counts them, -1 at the end of a row
 for photographs that could not be read; `jaxret.evaluate` takes it. Where a run has several
@@ -24,6 +25,7 @@ from jaxret.descriptors.saving import write_array
 from jaxret.evaluation import protocols
 from jaxret.pipeline import Evaluation
 from jaxret.report.tables.plain import one_line
+from jaxret.runs import similarity_files
 from jaxret.runtime.artifacts import write_text
 from jaxret.settings import ALL, Settings
 from jaxret.stages.cached_results import Top
@@ -70,10 +72,13 @@ def save_ranks(found: Evaluation, name: str, workdir: Path) -> None:
     """
     for ranking, top in found.top.items() if found.settings.save_ranks else ():
         path = workdir / FOLDER / f"{name}-{ranking}"
-        if found.settings.save_ranks == ALL:
+        count = found.settings.saved_ranks(len(found.dataset.database))
+        form = found.settings.save_ranks_as
+        if form in similarity_files.ENDINGS:
+            similarity_files.write(path, form, found.dataset, ranking, top, count)
+        elif found.settings.save_ranks == ALL:
             write_array(path.with_name(path.name + ".npy"), whole_ids(top, found))
         else:
-            count = found.settings.saved_ranks(len(found.dataset.database))
             write_text(
                 path.with_name(path.name + ".csv"), to_csv(found.dataset, ranking, top, count)
             )
@@ -86,7 +91,7 @@ def whole_ids(top: Top, found: Evaluation) -> np.ndarray:
         for key, size in (("database", found.sizes[1]), ("queries", found.sizes[0]))
     )
     ids = np.full(found.sizes, -1, np.int32)
-    ids[asked, : len(kept)] = kept[top.ids]
+    ids[asked, : top.ids.shape[1]] = kept[top.ids]  # fewer where the dataset has a depth
     return ids
 
 

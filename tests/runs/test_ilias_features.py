@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 
 import class_benchmarks as small
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 import jaxret
+from jaxret.data.dataset import Dataset, FileSplit
 from jaxret.errors import UserError
+from jaxret.runs import similarity_files
 from jaxret.runs.feature_files import run_given
 from jaxret.runs.given import read_given
+from jaxret.stages.cached_results import Top
 
 h5py = pytest.importorskip("h5py")
 
@@ -197,7 +201,7 @@ def test_files_that_are_listed_twice_or_are_not_there(made):
     np.save(features / "more.npy", np.eye(2, DIM))
     with pytest.raises(UserError, match="one names its rows and one does not"):
         read_given(f"{positives},{features}/more.npy", queries, ids)
-    with pytest.raises(UserError, match="more.npy does not say which row is whose"):
+    with pytest.raises(UserError, match=r"more\.npy does not say which row is whose"):
         read_given(features / "more.npy", queries, ids)
     (features / "b_image_queries.hdf5").write_bytes(queries.read_bytes())
     with pytest.raises(UserError, match=r"holds 2 files \*_image_queries.hdf5"):
@@ -254,3 +258,73 @@ def test_shards_of_any_form_and_metrics_that_a_ground_truth_asks_for(tmp_path, s
         (tmp_path / "gnd_mine.json").write_text(json.dumps({**truth, key: value}))
         with pytest.raises(UserError, match=sentence):
             run_given(*given, settings, report=False)
+
+
+def evaluated_by_the_makers(similarities, k=1000):
+    """_evaluate_json of the makers: {query: {photograph: similarity}} -> AP of each query."""
+    found = {}
+    for query, scored in similarities.items():
+        own = query.split("/")[0]
+        right = {name for name in small.ILIAS_POSITIVES if name.split("/")[0] == own}
+        ids, scores = np.array(list(scored)), np.array(list(scored.values()))
+        order = np.argsort(-scores)
+        hit = np.isin(ids[order][:k], list(right))
+        precision = average_precision_score(hit, scores[order][:k]) if hit.any() else 0
+        found[query] = precision * hit.sum() / min(k, len(right))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:.*L2-normalised")
+@pytest.mark.parametrize("form", ["json", "pickle"])
+def test_the_makers_evaluation_reads_what_is_written(made, settings, tmp_path, form):
+    features, ids, _ = made
+    rankings = ("G", "G+AQE", "G+DBA")
+    how = dataclasses.replace(
+        settings, ranking=rankings, aqe_n=1, dba_n=2, save_ranks="7", save_ranks_as=form
+    )
+    results = run_given(features, None, ids, how, report=False)
+    for figure in results.figures:
+        stem = f"model-ilias_9_distractors-{figure['ranking']}"
+        [file] = [f for f in (tmp_path / "workdir" / "rankings").iterdir() if f.stem == stem]
+        if form == "json":
+            written = json.loads(file.read_text())
+        else:
+            read = pickle.loads(file.read_bytes())
+            assert read["sims"].dtype == np.float32 and read["ranks"].shape == (2, 7)
+            assert len(set(read["db_ids"])) == len(read["db_ids"]) <= 12
+            written = {
+                query: {read["db_ids"][i]: s for i, s in zip(row, sims, strict=True)}
+                for query, row, sims in zip(
+                    read["query_ids"], read["ranks"], read["sims"].tolist(), strict=True
+                )
+            }
+        assert list(written) == small.ILIAS_QUERIES
+        assert all(len(found) == 7 for found in written.values())
+        every = evaluated_by_the_makers(written, k=7)
+        gnd = [[0, 1], [2]]
+        names = [*small.ILIAS_POSITIVES, *DISTRACTORS]
+        for query, positives in zip(written, gnd, strict=True):
+            ranks = [names.index(name) for name in written[query]]
+            scores = list(written[query].values())
+            assert sorted(scores, reverse=True) == scores
+            own = jaxret.metrics.average_precision_at(ranks, positives, 7, "ilias", scores)
+            assert every[query] == pytest.approx(own, abs=1e-12)
+
+
+def test_queries_of_one_photograph_keep_names_of_their_own(tmp_path):
+    dataset = Dataset(
+        "x", "1", FileSplit(tmp_path, ("1.jpg", "2.jpg")), FileSplit(tmp_path, ("a", "b", "a"))
+    )
+    top = Top(np.array([[0, 1], [1, 0], [1, 0]], np.int32))
+    similarity_files.write(tmp_path / "found", "json", dataset, "mine", top, 2)
+    assert json.loads((tmp_path / "found.json").read_text()) == {
+        "a": {"1.jpg": 0.0, "2.jpg": -1.0},
+        "b": {"2.jpg": 0.0, "1.jpg": -1.0},
+        "a#2": {"2.jpg": 0.0, "1.jpg": -1.0},
+    }
+    tied = Top(top.ids, scores=np.zeros((3, 2), np.float32))
+    similarity_files.write(tmp_path / "tied", "json", dataset, "G", tied, 2)
+    assert set(json.loads((tmp_path / "tied.json").read_text())["a"].values()) == {0.0}
+    similarity_files.write(tmp_path / "tied", "json", dataset, "G+DFS", tied, 2)
+    first, second = json.loads((tmp_path / "tied.json").read_text())["a"].values()
+    assert first > second

@@ -59,6 +59,8 @@ def test_ids_count_the_whole_database_and_evaluate(tmp_path):
     ids = ranked_lists.whole_ids(Top(np.array([[2, 0, 1]])), found)
     assert ids.tolist() == [[-1, -1, -1, -1], [3, 0, 2, -1]]
     assert jaxret.evaluate(ids, GND)["ap"].tolist() == [0.0, 1.0]
+    cut = ranked_lists.whole_ids(Top(np.array([[2, 0]])), found)  # of a dataset with a depth
+    assert cut.tolist() == [[-1, -1, -1, -1], [3, 0, -1, -1]]
 
 
 def test_files_of_several_evaluations_have_several_names():
