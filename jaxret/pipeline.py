@@ -15,6 +15,7 @@ from jaxret.descriptors.shards import Descriptors
 from jaxret.errors import UserError
 from jaxret.evaluation.measures import evaluate_by
 from jaxret.evaluation.metrics import evaluate as measure
+from jaxret.models.learnt_on import leak
 from jaxret.ranking.diffusion.inductive import DiffusionSettings
 from jaxret.ranking.placement import on_device, rank_on
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
@@ -63,6 +64,7 @@ def evaluate(settings: Settings, context: RunContext) -> Evaluation:
     features = [context.features(name, settings.dataset, settings) for name in settings.members]
     found = Evaluation(settings, dataset, [model_row(f.identity, settings) for f in features])
     notes = [note for f in features for note in (origin_note(f.identity), _without_batch_norm(f))]
+    notes += _leaks(features, settings)
     found.notes += [note for note in dict.fromkeys(notes) if note]
     how = ranking_settings(settings, dataset.depth)
     outcomes = CachedResults.of(features, settings, how, context)
@@ -85,6 +87,17 @@ def evaluate(settings: Settings, context: RunContext) -> Evaluation:
                 outcomes.write(ranking, outcome)
     found.reused = not any(one in context.described for one in features)
     return _gathered(outcomes, found, asked)
+
+
+def _leaks(features: Sequence[Features], settings: Settings) -> list[str]:
+    """Of the encoders with their publishers' weights, those that learnt on what is asked for."""
+    if settings.weights != "converted":
+        return []
+    return [
+        leak(one.identity.name, one.dataset.name)
+        for one in features
+        if one.identity.origin is None and one.dataset.version != "folder"
+    ]
 
 
 def describe(features: Features, context: RunContext) -> Described:
