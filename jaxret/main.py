@@ -51,11 +51,16 @@ def define_flags() -> None:
         "features",
         None,
         "Descriptors of your own, [N, D], instead of a model and photographs: .npy, .npz, .pt, "
-        ".mat, .h5 or .csv (FILE#NAME chooses one of several arrays), or a folder of "
-        "--save_descriptors.",
+        ".mat, .h5 or .csv (FILE#NAME chooses one of several arrays), several of them with commas "
+        "or as a pattern, or a folder of --save_descriptors or of ILIAS's published features.",
     )
     flags.DEFINE_string("query_features", None, "Those of the queries, [Q, D], likewise.")
-    flags.DEFINE_string("ground_truth", None, "Which rows answer which query: .pkl, .mat or .json.")
+    flags.DEFINE_string(
+        "ground_truth",
+        None,
+        "Which rows answer which query: .pkl, .mat or .json; or ILIAS's folder image_ids, or the "
+        "list in it of the distractors that count.",
+    )
     command.define_common_flags()
     command.define_flags(Settings, _SWEPT)
     command.define_help(str(__doc__), flag_tables.MAIN)

@@ -87,6 +87,17 @@ def unit_rows(rows: ArrayLike, what: str, dimension: int | None = None) -> NDArr
     return unit
 
 
+def unit_in_place(rows: NDArray[np.float32], what: str, dimension: int | None = None) -> None:
+    """As `unit_rows`, in the array that is given: a contiguous float32 one of the caller's own."""
+    as_descriptors(rows, what, dimension)
+    shortest, longest = 1.0, 1.0
+    for start in range(0, len(rows), BLOCK):
+        part = rows[start : start + BLOCK]
+        part[:], lengths = normalised(part)
+        shortest, longest = min(shortest, lengths.min()), max(longest, lengths.max())
+    say_normalised(shortest, longest, what)
+
+
 def say_normalised(shortest: float, longest: float, what: str) -> None:
     """Tells the user of rows whose lengths were farther from 1 than half precision explains."""
     if max(1 - shortest, longest - 1) > SAID_TOLERANCE:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.pipeline import Evaluation, figure, not_ranked, ranking_settings, rankings_of
-from jaxret.ranking.inputs import unit_rows
+from jaxret.ranking.inputs import unit_in_place
 from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import rank_all
 from jaxret.report.notebook import NotebookResults
@@ -63,11 +63,11 @@ def run_given(
         queries, database = (np.asarray(l2_normalize(rows)) for rows in (queries, database))
         with clock.timed("whitening"):
             learnt = _whitening(database, settings)
-            queries, database = np.asarray(learnt(queries)), np.asarray(learnt(database))
+            queries, database = (np.array(learnt(rows)) for rows in (queries, database))
         dim = learnt.dim
     with clock.timed("ranking"), rank_on(settings.rank_on):
-        database = unit_rows(database, "database")
-        queries = unit_rows(queries, "query", database.shape[1])
+        unit_in_place(database, "database")  # they may be most of the memory
+        unit_in_place(queries, "query", database.shape[1])
         saved = settings.saved_ranks(len(database))
         how = ranking_settings(settings, dataset.depth)
         ranked = rank_all(queries, database, asked, how, scored=saved)

@@ -8,9 +8,11 @@ from tiny import TINY
 from twins import torchvision_module
 
 import jaxret
+from jaxret.data.ground_truth import files
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.errors import UserError
+from jaxret.evaluation import protocols
 from jaxret.integrations.mteb import MTEBEncoder, MTEBRanking
 from jaxret.models import rows
 from jaxret.ranking.rankings import RANKINGS, RankingSettings, rank_all
@@ -203,3 +205,21 @@ def test_similarities_are_inner_products(encoder):
         encoder.similarity_pairwise(one, other), np.diag(one @ other.T), rtol=1e-5
     )
     assert encoder.similarity(one[0], other).shape == (1, 3)
+
+
+@pytest.mark.parametrize(("name", "stem"), [("ROxford", "roxford5k"), ("RParis", "rparis6k")])
+def test_its_answers_are_the_official_ones_without_the_junk(shared_data, task, name, stem):
+    """By the statistics that come with MTEB: positives, and how many of the database are judged."""
+    mteb = task[0]
+    truth = files.read(shared_data / "gnd" / f"gnd_{stem}.pkl", stem)
+    for level in ("easy", "medium", "hard"):
+        lists = [protocols.split(protocols.get(level), entry, 0) for entry in truth.gnd]
+        right = [sum(map(len, positives)) for positives, _ in lists]
+        judged = [len(truth.imlist) - sum(map(len, junk)) for _, junk in lists]
+        whole = mteb.get_task(f"{name}{level.title()}I2IRetrieval").metadata.descriptive_stats
+        stated = whole["test"]["relevant_docs_statistics"]
+        assert stated["num_relevant_docs"] == sum(right)
+        assert stated["min_relevant_docs_per_query"] == min(judged)
+        assert stated["max_relevant_docs_per_query"] == max(judged)
+        assert whole["test"]["num_queries"] == len(truth.gnd)
+        assert whole["test"]["documents_image_statistics"]["max_image_width"] == 256

@@ -48,3 +48,16 @@ def test_is_silent_about_what_half_precision_explains(caplog):
         unit = inputs.unit_rows(descriptors.astype(np.float16), "database")
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-6)
     assert not caplog.text
+
+
+def test_normalises_in_place_as_beside(caplog, monkeypatch):
+    monkeypatch.setattr(inputs, "BLOCK", 4)
+    rows = np.random.default_rng(0).normal(size=(11, 7)).astype(np.float32)
+    rows[5] /= np.linalg.norm(rows[5])
+    beside = inputs.unit_rows(rows, "database")
+    caplog.clear()
+    inputs.unit_in_place(rows, "database")
+    np.testing.assert_array_equal(rows, beside)
+    assert "database descriptors are not L2-normalised" in caplog.text
+    with pytest.raises(UserError, match="Row 0 of the query descriptors is zero"):
+        inputs.unit_in_place(np.zeros((1, 7), np.float32), "query", 7)
