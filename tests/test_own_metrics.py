@@ -15,7 +15,7 @@ import jaxret
 from jaxret import models
 from jaxret.data.benchmarks import loading
 from jaxret.data.images.loader import batches
-from jaxret.descriptors import extraction
+from jaxret.descriptors import extraction, saving
 from jaxret.errors import UserError
 from jaxret.models import rows
 from jaxret.models.encoder import Encoder
@@ -23,6 +23,7 @@ from jaxret.pipeline import figure
 from jaxret.ranking.rankings import RankingSettings, rank_all
 from jaxret.report.results import Results
 from jaxret.report.tables.plain import to_csv
+from jaxret.runs.feature_files import run_given
 
 
 @pytest.fixture
@@ -210,3 +211,21 @@ def test_a_depth_keeps_the_first_results(place):
         np.testing.assert_array_equal(cut[name].ids, whole[name].ids[:, :20])
     with pytest.raises(UserError, match="leave out depth"):
         rank_all(rows[:9], rows, ("G+DFS",), RankingSettings(depth=20))
+
+
+@pytest.mark.parametrize("name", ["gpr1200", "met", "ilias-core"])
+def test_saved_descriptors_come_back_with_the_metrics_of_their_own(_small, tmp_path, name):
+    small.write_archives(name, tmp_path / "manual")
+    dataset = loading.load(name, tmp_path)
+    queries, database = perfect(dataset, np.random.default_rng(0))
+    draw = np.random.default_rng(1)
+    database += 0.3 * draw.standard_normal(database.shape).astype(np.float32)
+    database /= np.linalg.norm(database, axis=1, keepdims=True)
+    ranked = rank_all(queries, database, ("G",), RankingSettings(depth=dataset.depth))["G"]
+    expected = figure("G", ranked, dataset, "classic", database.shape[1], (queries, database))
+    saving.save(tmp_path / "saved", queries, database, dataset)
+    how = jaxret.Settings(workdir=str(tmp_path / "work"), ranking=("G",))
+    [found] = run_given(tmp_path / "saved", None, None, how, report=False).figures
+    keys = [*dataset.metrics, "map", "mp@1"]
+    assert {key: found[key] for key in keys} == {key: expected[key] for key in keys}
+    assert len(dataset.metrics) > 0
