@@ -217,6 +217,7 @@ def test_files_that_are_listed_twice_or_are_not_there(made):
         ("positive_ids.txt", ["a/pos/1", "a/pos/2", "a/pos/3"], "has nothing of bold_bimp_000"),
         ("image_query_ids.txt", [""], "names 0 photographs, 2 were published"),
         ("mini_ilias_yfcc100m_ids.txt", [""], "names 0 photographs; fetch it again"),
+        ("mini_ilias_yfcc100m_ids.txt", TEXTS, "None of the 2 ids in .* is among the features"),
     ],
 )
 def test_bad_lists_are_refused_in_a_sentence(made, file, text, sentence):

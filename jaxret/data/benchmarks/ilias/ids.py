@@ -95,7 +95,7 @@ def gallery(ids: Ids, names: Sequence[str]) -> Gallery:
     """What features of these names search.
 
     Raises:
-        UserError: positives have no features, or queries are among them.
+        UserError: positives have no features, queries are among them, or nothing that is selected.
     """
     missing = ids.positives.difference(names)
     if missing:
@@ -119,6 +119,11 @@ def gallery(ids: Ids, names: Sequence[str]) -> Gallery:
             places.setdefault(instance(name), []).append(place)
     gnd = [{"ok": places[instance(query)], "junk": []} for query in ids.queries]
     distractors = len(names) - len(ids.positives)
+    if ids.selected is not None and not distractors:
+        raise UserError(
+            f"None of the {len(ids.selected)} ids in {ids.source} is among the features: name the "
+            "files of the distractors, and their list."
+        )
     truth = GroundTruth(list(names), list(ids.queries), gnd)
     return _named(kept, truth, ids, distractors)
 
