@@ -77,7 +77,7 @@ def run_given(
     sizes = len(queries), len(database)
     found = Evaluation(settings, dataset, top=first, sizes=sizes)
     results = NotebookResults(
-        settings={**_own(settings), "features": given.source, "ground_truth": given.truth},
+        settings={**own_settings(settings), "features": given.source, "ground_truth": given.truth},
         models=[{"name": names["model"], "source": given.source}],
         datasets=[dataset_row(found)],
         figures=[
@@ -99,7 +99,7 @@ def run_given(
     return results
 
 
-def _own(settings: Settings) -> dict[str, object]:
+def own_settings(settings: Settings) -> dict[str, object]:
     """The settings that count here: those of the ranking."""
     wanted = ("rank", "pca_dim", "whitening", "aqe", "dba", "dfs")
     return {k: v for k, v in settings.key().items() if k.startswith(wanted)}
