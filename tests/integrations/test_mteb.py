@@ -1,5 +1,7 @@
 """jaxret in the real MTEB: a tiny task made here, offline, held against jaxret's own figures."""
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -223,3 +225,9 @@ def test_its_answers_are_the_official_ones_without_the_junk(shared_data, task, n
         assert stated["max_relevant_docs_per_query"] == max(judged)
         assert whole["test"]["num_queries"] == len(truth.gnd)
         assert whole["test"]["documents_image_statistics"]["max_image_width"] == 256
+
+
+def test_without_mteb_there_is_a_sentence(encoder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mteb.models", None)
+    with pytest.raises(UserError, match=r"MTEB is not installed: pip install 'jaxret\[mteb\]'"):
+        MTEBEncoder(encoder.encoder, name="another").mteb_model_meta  # noqa: B018
