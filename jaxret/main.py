@@ -5,7 +5,8 @@
     python -m jaxret.main --dataset=FOLDER --query=photo.jpg
     python -m jaxret.main --checkpoint=mine=WORKDIR --model=mine,resnet50+mine
 
-Comma-separated --model, --dataset and --pca_dim run every combination.
+Comma-separated --model, --dataset, --pca_dim, --pooling, --layers and --image_size run every
+combination; so does --scales with a colon between the sets (1:1,0.71,0.5).
 """
 
 from jaxret.runtime import preemption
@@ -25,7 +26,9 @@ from jaxret.cli import command, flag_tables
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
 
-_SWEPT = ("model", "dataset", "pca_dim")  # a comma makes one evaluation for each value
+_OF_SUITES = ("model", "dataset", "pca_dim")  # which a suite has values of its own for
+# A comma makes one evaluation for each value.
+_SWEPT = (*_OF_SUITES, "pooling", "layers", "image_size")
 
 
 def define_flags() -> None:
@@ -72,17 +75,34 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
         o.name: values[o.name].value for o, _ in Settings.options() if o.name not in _SWEPT
     }
     fixed["ranking"] = tuple(fixed["ranking"])
-    fixed["scales"] = tuple(_number(text, "scales") for text in fixed["scales"])
+    sets = _scale_sets(fixed.pop("scales"))
     for name in ("mean", "std"):
         if fixed[name] is not None:
             fixed[name] = tuple(_number(text, name) for text in fixed[name])
     said: list[str] = _value(values, "model")
     models = checkpoint_flag.models(fixed["checkpoint"], said, bool(values["model"].present))
-    swept = itertools.product(models, *(_value(values, name) or [None] for name in _SWEPT[1:]))
+    parts = (_value(values, name) or [None] for name in _SWEPT[1:])
     return [
-        Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim))
-        for model, dataset, dim in swept
+        Settings(
+            **fixed,
+            model=model,
+            dataset=dataset,
+            pca_dim=_dimension(dim),
+            pooling=pooling,
+            layers=layer,
+            image_size=_pixels(size),
+            scales=scales,
+        )
+        for model, dataset, dim, pooling, layer, size, scales in itertools.product(
+            models, *parts, sets
+        )
     ]
+
+
+def _scale_sets(parts: Sequence[str]) -> list[tuple[float, ...]]:
+    """The sets of --scales: colons part them, and commas the scales that are pooled."""
+    sets = [text.split(",") for text in ",".join(map(str, parts)).split(":")]
+    return [tuple(_number(text, "scales") for text in one) for one in sets]
 
 
 def _value(values: flags.FlagValues, name: str) -> Any:
@@ -91,7 +111,7 @@ def _value(values: flags.FlagValues, name: str) -> Any:
 
 def _chosen(values: flags.FlagValues) -> dict[str, Sequence[Any]]:
     """What was said beside --suite that takes the place of the suite's own."""
-    names = [name for name in (*_SWEPT, "ranking") if values[name].present]
+    names = [name for name in (*_OF_SUITES, "ranking") if values[name].present]
     chosen: dict[str, Sequence[Any]] = {name: list(_value(values, name)) for name in names}
     if "pca_dim" in chosen:
         chosen["pca_dim"] = [_dimension(text) for text in chosen["pca_dim"]]
@@ -103,6 +123,15 @@ def _number(text: str, flag: str) -> float:
         return float(text)
     except ValueError:
         raise UserError(f"--{flag}={text} must be a number.") from None
+
+
+def _pixels(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"--image_size={text} must be a whole number of pixels.") from None
 
 
 def _dimension(text: str | None) -> int | str | None:

@@ -136,6 +136,11 @@ class Settings(Options):
     scales: tuple[float, ...] = option(
         (1.0,), "Multi-scale: factors of --image_size whose descriptors are pooled."
     )
+    scales_mean: str = option(
+        "normalized",
+        "Multi-scale: the mean of the L2-normalised descriptors, or of them as they are (DINO).",
+        ("normalized", "raw"),
+    )
     on_bad_image: str | None = option(
         None,
         "An unreadable photograph ends the run, or is skipped and reported. "
@@ -152,9 +157,32 @@ class Settings(Options):
     bn_momentum: float = option(defaults.BN_MOMENTUM, "new = (1 - m) old + m batch.")
     bn_batch_size: int = option(defaults.BN_BATCH_SIZE, "Photographs a recalibration batch.")
 
+    pooling: str | None = option(
+        None,
+        "What makes one vector of the encoder's outputs. Unset: what its authors use for "
+        "retrieval, rmac for the study's.",
+        defaults.POOLINGS,
+    )
+    layers: str | None = option(
+        None,
+        "Pool the map of an earlier stage, such as layer3 or block_9, not of the last. With "
+        "commas: of each alone.",
+    )
+    gem_p: float = option(defaults.GEM_P, "Exponent of GeM.")
+    gem_negatives: str = option(
+        "clamp",
+        "Values below 0 under GeM (Vision Transformers have them): taken as 0, or as ILIAS does.",
+        defaults.GEM_NEGATIVES,
+    )
     rmac_levels: int = option(defaults.RMAC_LEVELS, "Scales L of the R-MAC grid.")
     rmac_include_global: bool = option(
         False, "Add the whole map's maximum once more, as cirtorch's code does."
+    )
+    rmac_whitening: str = option(
+        "sum",
+        "Whiten the sum over the regions of R-MAC, or each region's vector before it, as Tolias "
+        "et al. and VISSL do.",
+        ("sum", "regions"),
     )
     pca_dim: int | str | None = option(
         None,
@@ -268,6 +296,9 @@ class Settings(Options):
             )
         if not self.scales or not all(scale > 0 for scale in self.scales):
             raise UserError(f"--scales={self.scales} must be numbers above 0, such as 1,0.71,0.5.")
+        if not self.gem_p > 0:
+            raise UserError(f"--gem_p={self.gem_p} must be above 0 (inf is the maximum).")
+        self._check_regions()
         if not 0 <= self.whitening_floor < 1:
             raise UserError(f"--whitening_floor={self.whitening_floor} must be from 0 to below 1.")
         self._check_checkpoint()
@@ -281,6 +312,22 @@ class Settings(Options):
                 f"--pca_dim={TRUE_DIM} is no whitening, and --whitening={self.whitening} is one: "
                 "leave out one of the two."
             )
+
+    def _check_regions(self) -> None:
+        """The vectors of regions are whitened of one encoder, seen once at one shape."""
+        if self.rmac_whitening != "regions":
+            return
+        for asked, flag in (
+            (self.pca_dim == TRUE_DIM, f"--pca_dim={TRUE_DIM}"),
+            (len(self.members) > 1, f"--model={self.model}"),
+            (len(self.scales) > 1, "several --scales"),
+            (self.resize == "keep", "--resize=keep"),
+        ):
+            if asked:
+                raise UserError(
+                    "--rmac_whitening=regions whitens the regions of one encoder at one size and "
+                    f"shape, which {flag} does not go with: leave out one of the two."
+                )
 
     def _check_checkpoint(self) -> None:
         if not self.checkpoint:

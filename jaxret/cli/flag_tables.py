@@ -57,6 +57,24 @@ def _recalibration(*wanted: str) -> Need:
     return Need(f"--bn_recalibration={'|'.join(wanted)}", holds)
 
 
+def _pooled_by(part: str, or_unset: bool = False) -> Need:
+    """One of the poolings asked for has that part; a row's own is not known here."""
+
+    def holds(values: flags.FlagValues, mode: str) -> bool:
+        names: list[str] | None = values["pooling"].value
+        if not names:
+            return or_unset
+        return any(part in name.split("+") for name in names)
+
+    return Need(f"a --pooling with {part}", holds)
+
+
+_RMAC = _pooled_by("rmac", or_unset=True)
+_SEVERAL_SCALES = Need(
+    "several --scales", lambda values, mode: len(values["scales"].value or ()) > 1
+)
+
+
 def _file_in_checkpoint(values: flags.FlagValues, mode: str) -> bool:
     text = values["checkpoint"].value
     if not text:
@@ -158,6 +176,7 @@ MAIN = Table(
                 Row("resize", _PHOTOGRAPHS),
                 Row("decoder", _PHOTOGRAPHS),
                 Row("scales", _PHOTOGRAPHS),
+                Row("scales_mean", _PHOTOGRAPHS, (_SEVERAL_SCALES,)),
                 Row("on_bad_image", _PHOTOGRAPHS),
                 Row("workers", _PHOTOGRAPHS),
             ),
@@ -173,8 +192,13 @@ MAIN = Table(
         Group(
             "Descriptors",
             (
-                Row("rmac_levels", _PHOTOGRAPHS),
-                Row("rmac_include_global", _PHOTOGRAPHS),
+                Row("pooling", _PHOTOGRAPHS),
+                Row("layers", _PHOTOGRAPHS),
+                Row("gem_p", _PHOTOGRAPHS, (_pooled_by("gem"),)),
+                Row("gem_negatives", _PHOTOGRAPHS, (_pooled_by("gem"),)),
+                Row("rmac_levels", _PHOTOGRAPHS, (_RMAC,)),
+                Row("rmac_include_global", _PHOTOGRAPHS, (_RMAC,)),
+                Row("rmac_whitening", _PHOTOGRAPHS, (_RMAC, _WHITENED)),
                 Row("pca_dim", _ALL),
                 Row("whitening", _ALL, (_WHITENED, _WITH_WEIGHTS)),
                 Row("whitening_floor", _ALL, (_WHITENED, _LEARNT)),

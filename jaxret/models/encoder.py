@@ -23,6 +23,7 @@ from jaxret.models.spec import ModelSpec
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}: nested dicts of arrays
 
 VECTORS = ("cls", "registers", "pooled")  # stages that are no maps
+BELOW_HEAD = "layer4"  # the map that a GeM head pools
 
 _SIDE = 128  # for shapes alone: any size that reaches the last stage of every network
 
@@ -108,10 +109,36 @@ def forward_outputs(
     stages = _run(spec, variables, images, dtype)
     if spec.head == "gem":
         head = stages[spec.tap].astype(jnp.float32)[:, 0, 0]
-        return {"map": _finish(spec, stages["layer4"], images), "pooled": head}
-    vectors = {name: stages[name] for name in VECTORS if name in stages}
-    wide = {name: x.astype(jnp.promote_types(x.dtype, jnp.float32)) for name, x in vectors.items()}
-    return {"map": _finish(spec, stages[spec.tap], images), **wide}
+        return {"map": _finish(spec, stages[BELOW_HEAD], images), "pooled": head}
+    return {"map": _finish(spec, stages[spec.tap], images), **_vectors(stages)}
+
+
+def forward_layers(
+    spec: ModelSpec,
+    variables: Variables,
+    images: jax.Array,
+    dtype: Any = jnp.float32,
+    layers: tuple[str, ...] = (),
+) -> dict[str, jax.Array]:
+    """The map of `forward` as "map", the vectors beside it, and the maps of earlier stages.
+
+    Args:
+        spec, variables, images, dtype: As of `forward`.
+        layers: Stages up to the tap (static); their maps are as the network gives them, those of
+            a Vision Transformer's blocks before its last normalisation.
+    """
+    _check_size(spec, images)
+    stages = _run(spec, variables, images, dtype)
+    maps = {name: _wide(stages[name]) for name in layers}
+    return {"map": _finish(spec, stages[spec.tap], images), **_vectors(stages), **maps}
+
+
+def _vectors(stages: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    return {name: _wide(stages[name]) for name in VECTORS if name in stages}
+
+
+def _wide(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _run(
@@ -123,7 +150,7 @@ def _run(
 
 
 def _finish(spec: ModelSpec, x: jax.Array, images: jax.Array) -> jax.Array:
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = _wide(x)
     if spec.grid_stride is None:
         return x
     height, width = (-(-side // spec.grid_stride) for side in images.shape[1:3])
@@ -179,6 +206,23 @@ def stage_names(spec: ModelSpec) -> tuple[str, ...]:
     images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.uint8)
     jax.eval_shape(record, template(spec), images)
     return tuple(names)
+
+
+@lru_cache
+def output_shapes(spec: ModelSpec) -> Mapping[str, tuple[int, ...]]:
+    """What `forward_outputs` gives for one small image, by name; nothing is computed."""
+    images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.uint8)
+    shapes = jax.eval_shape(partial(forward_outputs, spec), template(spec), images)
+    return {name: one.shape for name, one in shapes.items()}
+
+
+@lru_cache
+def layer_channels(spec: ModelSpec) -> Mapping[str, int]:
+    """The stages up to the tap that are maps, in order, with their channels."""
+    images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.uint8)
+    shapes = jax.eval_shape(partial(forward_stages, spec), template(spec), images)
+    names = [name for name in stage_names(spec)[:-1] if name not in VECTORS]
+    return {name: shapes[name].shape[-1] for name in names}
 
 
 # JAX keeps one compiled function a row, dtype and image shape.

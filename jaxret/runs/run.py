@@ -13,7 +13,7 @@ import jax
 
 import jaxret
 from jaxret.errors import UserError
-from jaxret.pipeline import Evaluation, describe, evaluate
+from jaxret.pipeline import Evaluation, evaluate
 from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
@@ -98,8 +98,11 @@ def evaluations(
         return every, []
     from jaxret.runs import paper_suites
 
-    expanded = paper_suites.expand(suite, every[0], chosen)
-    return list(expanded.evaluations), list(expanded.gaps)
+    # What a suite has no values of, such as poolings and sizes, is swept over the whole of it.
+    own = {name: getattr(every[0], name) for name in ("model", "dataset", "pca_dim")}
+    bases = dict.fromkeys(replace(one, **own) for one in every)
+    expanded = [paper_suites.expand(suite, base, chosen) for base in bases]
+    return [one for part in expanded for one in part.evaluations], list(expanded[0].gaps)
 
 
 def execute(
@@ -107,17 +110,17 @@ def execute(
 ) -> list[Evaluation]:
     """Every stage of the plan; what fails becomes a gap, unless there is nothing beside it."""
     failed: set[int] = set()
-    for features in plan.features:
+    for together in () if single else plan.passes:  # a single evaluation makes them itself
+        features = together.features
         name, dataset = features.identity.name, features.dataset.name
-        if features.missing(context.store):
+        if together.missing(context.store):
             tell(f"features of {name} on {dataset}")
         try:
-            if not single:  # a single evaluation makes them itself
-                describe(features, context)
+            context.describe(together)
         except WorkdirError:
             raise
         except UserError as error:
-            failed.add(id(features))
+            failed |= {id(one) for needed in together.needed_by.values() for one in needed}
             _fail(plan, {"model": name, "dataset": dataset}, error, tell)
     found = []
     for number, settings in enumerate(plan.evaluations, 1):

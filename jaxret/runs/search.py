@@ -29,11 +29,11 @@ from jaxret.report.write import write_report
 from jaxret.runs.ranked_lists import FOLDER, file_names
 from jaxret.runs.run import dataset_row, environment
 from jaxret.runtime.artifacts import Store
-from jaxret.settings import ALL, TRUE_DIM, Settings
+from jaxret.settings import ALL, Settings
 from jaxret.stages.context import INCOMPLETE, RunContext, workdir_of
 from jaxret.stages.encoders import check_names, model_row, origin_note
-from jaxret.stages.features import Features, concatenate
-from jaxret.stages.whitening import database_of, whitening
+from jaxret.stages.features import Features
+from jaxret.stages.whitening import database_of, whiten
 
 TOP = 10
 
@@ -90,9 +90,9 @@ def search(
     features = [context.features(member, settings.dataset, settings) for member in settings.members]
 
     described = [database_of(one, context) for one in features]
-    rows, database, notes = _whitened(
-        _of_query(asked, features, context), described, features, settings, context
-    )
+    each = list(zip(_of_query(asked, features, context), described, strict=True))
+    whitened = whiten(each, features, settings, context)
+    rows, database, notes = whitened.queries, whitened.database, whitened.notes
     ranking = settings.ranking[0]
     with context.clock.timed("ranking"), rank_on(settings.rank_on):
         kept = context.store.root / "diffusion"
@@ -141,23 +141,6 @@ def _of_query(asked: Split, features: Sequence[Features], context: RunContext) -
     """The query under every member; an unreadable one ends the search, whatever the folder may."""
     strict = [replace(one, how=replace(one.how, on_bad_image="fail")) for one in features]
     return [context.descriptors(one, asked) for one in strict]
-
-
-def _whitened(
-    asked: Sequence[Descriptors],
-    described: Sequence[Descriptors],
-    features: Sequence[Features],
-    settings: Settings,
-    context: RunContext,
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Query [1, D], database [N, D], and notes."""
-    queries, database = concatenate(asked), concatenate(described)
-    if settings.pca_dim == TRUE_DIM:
-        return queries, database, ()
-    learnt, notes = whitening(database, features, settings, context)
-    if learnt is None:
-        return queries, database, notes
-    return np.asarray(learnt(queries)), np.asarray(learnt(database)), notes
 
 
 def _searched(dataset: Dataset, asked: Split, described: Descriptors) -> Dataset:

@@ -6,6 +6,7 @@ from absl import flags
 from jaxret.cli import flag_tables
 from jaxret.cli.flag_tables import MAIN, TRAIN
 from jaxret.errors import UserError
+from jaxret.main import _SWEPT
 from jaxret.settings import Settings
 from jaxret.training.settings import TrainSettings
 
@@ -40,7 +41,7 @@ def values_of(settings, others, lists=()):
 
 @pytest.fixture
 def main_flags():
-    return values_of(Settings, MAIN_ALONE | COMMON, ("model", "dataset", "pca_dim"))
+    return values_of(Settings, MAIN_ALONE | COMMON, _SWEPT)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ OF_AN_ENCODER = [row.name for row in MAIN.rows().values() if flag_tables.FEATURE
 VALUES = {
     **{name: "demo" for name in ("dataset", "whiten_on")},
     **{name: "3" for name in ("seed", "width", "batch_size", "image_size", "workers")},
-    **{name: "3" for name in ("bn_momentum", "bn_batch_size", "rmac_levels")},
+    **{name: "3" for name in ("bn_momentum", "bn_batch_size", "rmac_levels", "gem_p")},
     **{"weights": "random", "arch": "resnet18", "dtype": "bfloat16", "distractors": "revisitop1m"},
     **{"query_crop": "none", "resize": "keep", "decoder": "simplejpeg", "on_bad_image": "skip"},
     **{"bn_recalibration": "none", "whitening": "checkpoint"},

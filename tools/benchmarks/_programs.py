@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jaxret import defaults, functional
 from jaxret.defaults import RANKINGS
 from jaxret.descriptors import extraction, multiscale, pooling, whitening
+from jaxret.descriptors.pooling_rows import Pooling
 from jaxret.functional import diffusion, neighbours, ranking, sharded
 from jaxret.functional.settings import RankingSettings
 from jaxret.models import batch_norm
@@ -88,7 +89,7 @@ def describe(spec: ModelSpec, dtype: str, batch: int = BATCH, size: int | None =
     return Program(
         name="describe",
         dtype=dtype,
-        function=extraction._rmac_of_images,
+        function=extraction._describe_images,
         arguments={
             "variables": template(folded),
             "images": _shape(batch, side, side, 3, dtype=np.uint8),
@@ -96,8 +97,7 @@ def describe(spec: ModelSpec, dtype: str, batch: int = BATCH, size: int | None =
         static={
             "spec": folded,
             "dtype": jnp.dtype(dtype),
-            "levels": defaults.RMAC_LEVELS,
-            "include_global": False,
+            "poolings": (Pooling(),),
         },
         dealt=frozenset(["images"]),
         photographs=batch,
