@@ -66,13 +66,14 @@ def _regional(name: str, settings: Settings) -> bool:
 
 
 def _check(how: Pooling, spec: ModelSpec, asked: str | None) -> None:
-    if asked is not None and set(how.takes()) != {MAP}:
+    if how.takes() == (MAP,):  # every network has one
+        return
+    pooling_rows.check_outputs(how, output_shapes(spec), spec.name)
+    if asked is not None:
         raise UserError(
             f"--pooling={how.name} is made of the last layer, and --layers={asked} pools the map "
             "of one: leave out one of the two."
         )
-    if how.takes() != (MAP,):  # every network has a map
-        pooling_rows.check_outputs(how, output_shapes(spec), spec.name)
 
 
 def channels(spec: ModelSpec, how: Pooling) -> int:
