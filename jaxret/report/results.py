@@ -5,7 +5,10 @@ positives). A figure is one cell of the results, a dict with the keys
 
     model, dataset, dim (int or "true"), ranking, protocol,
     map, mp@1, mp@5, mp@10, ap (one per query, None where no positives),
-    queries (number of queries in the mean), isolated_queries (DFS only, else None)
+    queries (number of queries in the mean), isolated_queries (DFS only, else None),
+    pooling, layer (None: the last), pixels (a side), scales, parameters (of the encoder),
+    bytes (of a descriptor as it is ranked), photographs_per_second (decoding, network and pooling;
+    None where it was not measured), device (where it was) - not those of descriptors made elsewhere
 
 and the metrics of its dataset's own where it has some (`evaluation.measures`).
 """

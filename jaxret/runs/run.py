@@ -73,7 +73,7 @@ def run(
     results.title = _title(suite, every[0])
     results.notes = [*_warnings(suite, every[0], found), *results.notes]
     if not suite:
-        results.notes += [f"Not run: {_gap_text(gap)}" for gap in plan.gaps]
+        results.notes += dict.fromkeys(f"Not run: {_gap_text(gap)}" for gap in plan.gaps)
     results.timings["all"] = time.perf_counter() - start
     if report and jax.process_index() == 0:
         write_report(results, sheets(found, results), workdir)
@@ -154,8 +154,15 @@ def _gap_text(gap: dict[str, Any]) -> str:
 
 
 def _evaluation_text(settings: Settings) -> str:
-    dim = "" if settings.pca_dim is None else f", dimension {settings.pca_dim}"
-    return f"{settings.label} on {settings.dataset}{dim}"
+    """Model and dataset, and what was said of the descriptor."""
+    said = {
+        "dimension": settings.pca_dim,
+        "pooling": settings.pooling,
+        "layer": settings.layers,
+        "pixels": settings.image_size,
+    }
+    parts = [f", {name} {value}" for name, value in said.items() if value is not None]
+    return f"{settings.label} on {settings.dataset}{''.join(parts)}"
 
 
 # Findings -> results

@@ -5,6 +5,7 @@ from typing import Any
 from jaxret.report import paper
 from jaxret.report.figures import plots
 from jaxret.report.results import Results, Variant, number
+from jaxret.report.tables.costs import evaluations
 
 _TOGETHER = 3  # models that share one panel of bars
 
@@ -78,6 +79,35 @@ def _curves(results: Results, model: str) -> plots.Plot | None:
         for dataset, maps in by_dataset.items()
     ]
     return plots.curves(model, [str(dim) for dim in dims], lines, "dimensions")
+
+
+_COSTS = {"photographs_per_second": "photographs a second", "bytes": "bytes a descriptor"}
+
+
+def trade_offs(results: Results) -> list[plots.Plot]:
+    """The mAP over photographs a second and over bytes, where a dataset has several evaluations."""
+    made = []
+    for dataset in results.values("dataset"):
+        figures = [f for f in evaluations(results, dataset) if number(f["map"]) is not None]
+        for key, xlabel in _COSTS.items():
+            known = [figure for figure in figures if number(figure[key]) is not None]
+            if len(known) > 1:
+                made.append(plots.trade_off(dataset, _kinds(known, key), xlabel))
+    return made
+
+
+def _kinds(figures: list[dict[str, Any]], key: str) -> list[plots.Trade]:
+    """Evaluations by their network and pooling; sizes and dimensions are marks of one kind."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    several = len({figure["parameters"] for figure in figures}) > 1
+    for figure in figures:
+        network = [figure["model"].split(",")[0]] if several else []
+        layer = [figure["layer"]] if figure["layer"] else []
+        kinds.setdefault(", ".join([*network, figure["pooling"], *layer]), []).append(figure)
+    return [
+        plots.Trade(name, [one[key] for one in of], [100 * one["map"] for one in of])
+        for name, of in kinds.items()
+    ]
 
 
 def _percent(value: Any) -> float | None:

@@ -70,6 +70,15 @@ class Curve:
     paper: Sequence[float | None] = ()
 
 
+@dataclass(frozen=True)
+class Trade:
+    """Evaluations of one kind: what each costs, and what it finds."""
+
+    name: str
+    costs: Sequence[float]
+    values: Sequence[float]  # percent
+
+
 def bars(title: str, labels: Sequence[str], series: Sequence[Bars]) -> Plot:
     """Horizontal bars from 0 to 100 %, the value beside each, diamonds for the paper's."""
     thick = 0.8 / len(series)
@@ -159,6 +168,22 @@ def versus(title: str, names: tuple[str, str], values: Sequence[tuple[float, flo
         axes.set_ylabel(f"AP with {_short(names[1])}, percent")
         axes.grid(linewidth=0.6)
     return plot(f"Average precision of each query with {names[0]} and with {names[1]}.")
+
+
+def trade_off(title: str, series: Sequence[Trade], xlabel: str) -> Plot:
+    """MAP over a cost, which grows by factors: one mark an evaluation, those of a kind joined."""
+    with _panel(title, 3.1 + 0.12 * len(series)) as (axes, plot):
+        for place, one in enumerate(series):
+            points = sorted(zip(one.costs, one.values, strict=True))
+            style: dict[str, Any] = {"color": _colour(place), "marker": MARKERS[place % 7]}
+            style |= {"markersize": 4.5, "linewidth": 1.0, "clip_on": False}
+            axes.plot(*zip(*points, strict=True), label=_short(one.name), **style)
+        axes.set_xscale("log")
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel("mAP, percent")
+        axes.grid(linewidth=0.6)
+        _legend(axes)
+    return plot(f"mAP over {xlabel}: {title}.")
 
 
 def training_curve(

@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from jaxret.report.figures.charts import dimension_curves, ranking_bars
+from jaxret.report.figures.charts import dimension_curves, ranking_bars, trade_offs
 from jaxret.report.figures.pictures import Sheet
 from jaxret.report.page.comparison import comparisons
 from jaxret.report.page.glossary import GLOSSARY, METRIC_WORDS, PROTOCOL_WORDS, RANKING_WORDS
@@ -14,8 +14,10 @@ from jaxret.report.page.queries import query_profiles, query_tables
 from jaxret.report.page.summary import key_numbers, timings
 from jaxret.report.results import Results
 from jaxret.report.tables.cells import DASH, Cell, signed
+from jaxret.report.tables.costs import cost_tables
 from jaxret.report.tables.layouts import headlines, precisions, tables
 from jaxret.report.tables.plain import footnotes, one_line, slug
+from jaxret.report.variants import told_apart
 
 PAGE_LIMIT = 5_000_000  # bytes: what mail and chat still carry
 _PICTURES_LIMIT = 3_800_000  # the rest is tables and plots
@@ -35,6 +37,8 @@ def page(results: Results, sheets: Sequence[Sheet] = ()) -> str:
             precisions=[] if results.suite else precisions(results),
             bars=ranking_bars(results),
             curves=dimension_curves(results),
+            costs=cost_tables(results),
+            trades=trade_offs(results),
             profiles=query_profiles(results),
             queries=query_tables(results),
             comparisons=comparisons(results),
@@ -48,10 +52,8 @@ def page(results: Results, sheets: Sequence[Sheet] = ()) -> str:
 
 def fragment(results: Results) -> str:
     """The tables with their own style, for a notebook's cell."""
-    template = environment().get_template("fragment.html.j2")
-    return template.render(
-        title=one_line(results.name()), tables=tables(results) or headlines(results)
-    )
+    template, named = environment().get_template("fragment.html.j2"), told_apart(results)
+    return template.render(title=one_line(results.name()), tables=tables(named) or headlines(named))
 
 
 def _metric_words(results: Results) -> list[tuple[str, str]]:

@@ -4,16 +4,20 @@ import csv
 import io
 import re
 import unicodedata
+from typing import Any
 
 from jaxret.report.paper import paper_value
 from jaxret.report.results import METRICS, Results
 from jaxret.report.tables.cells import DASH, UNREADABLE_NOTE, Cell, Row, Table, figure_text
+from jaxret.report.tables.costs import COST_KEYS, CostTable
 from jaxret.report.tables.layouts import tables
+from jaxret.report.variants import scales_text, told_apart
 
 FOUND_COLUMNS = ("rank", "photograph", "similarity")  # of a search
 CSV_COLUMNS = (
     *("dataset", "model", "dim", "ranking", "protocol", "metric"),
     *("ours", "paper", "difference", "queries", "isolated_queries", "note"),
+    *COST_KEYS,
 )
 
 
@@ -57,7 +61,7 @@ def isolated_note(table: Table) -> str:
 
 def terminal_report(results: Results) -> str:
     """Every table of the results for the terminal."""
-    return "\n".join(to_text(table) for table in tables(results))
+    return "\n".join(to_text(table) for table in tables(told_apart(results)))
 
 
 def to_text(table: Table) -> str:
@@ -133,6 +137,13 @@ def to_markdown(table: Table) -> str:
     return f"{intro}\n\n" + "\n".join(lines) + "\n" + (notes + "\n" if notes else "")
 
 
+def costs_to_markdown(table: CostTable) -> str:
+    """What each evaluation costs, as a pipe table."""
+    lines = [f"| {' | '.join(table.columns)} |", "|:---|" + "---:|" * (len(table.columns) - 1)]
+    lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in table.rows]
+    return f"### {escape_markdown(table.dataset)}: what it costs\n\n" + "\n".join(lines) + "\n"
+
+
 def _column_name(group: str, name: str) -> str:
     return escape_markdown(f"{group} {name}".strip())
 
@@ -166,7 +177,7 @@ def to_csv(results: Results) -> str:
         for metric in dict.fromkeys((*METRICS, *results.metrics(figure["dataset"]))):
             if figure.get(metric) is not None:
                 writer.writerow(_csv_figure(figure, metric))
-    for table in tables(results):
+    for table in tables(told_apart(results)):
         writer.writerows(_csv_gap(cell) for cell in table.cells() if cell.ours is None)
     return text.getvalue()
 
@@ -182,10 +193,20 @@ def _csv_figure(figure: dict, metric: str) -> list[object]:
     difference = "" if theirs is None else f"{float(ours) - theirs:.2f}"
     shown = "" if theirs is None else f"{theirs:.2f}"
     counts = (figure.get("queries"), figure.get("isolated_queries"))
-    return [*map(one_line, where.values()), metric, ours, shown, difference, *counts, ""]
+    whole = [*map(one_line, where.values()), metric, ours, shown, difference, *counts, ""]
+    return [*whole, *(_csv_cost(key, figure.get(key)) for key in COST_KEYS)]
+
+
+def _csv_cost(key: str, value: Any) -> object:
+    if value is None:
+        return ""
+    if key == "photographs_per_second":
+        return f"{value:.2f}"
+    return scales_text(value) if key == "scales" else one_line(value)
 
 
 def _csv_gap(cell: Cell) -> list[object]:
     where = cell.address
     place = (where.dataset, where.model, where.dim, where.ranking, where.protocol, where.metric)
-    return [*map(one_line, place), "", cell.paper_text, "", "", "", one_line(cell.gap)]
+    whole = [*map(one_line, place), "", cell.paper_text, "", "", "", one_line(cell.gap)]
+    return [*whole, *("" for _ in COST_KEYS)]
