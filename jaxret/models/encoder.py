@@ -196,33 +196,37 @@ def forward_stages(
 
 
 @lru_cache
-def stage_names(spec: ModelSpec) -> tuple[str, ...]:
-    """Names of the stages up to the tap in the order of the network, "output" last."""
-    names: list[str] = []
+def _stage_channels(spec: ModelSpec) -> Mapping[str, int]:
+    """Channels of the stages up to the tap in the order of the network, "output" last."""
+    found: dict[str, int] = {}
 
     def record(variables: Variables, images: jax.Array) -> None:
-        names.extend(forward_stages(spec, variables, images))  # JAX itself would sort them
+        stages = forward_stages(spec, variables, images)  # JAX itself would sort them
+        found.update({name: x.shape[-1] for name, x in stages.items()})
 
     images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.uint8)
     jax.eval_shape(record, template(spec), images)
-    return tuple(names)
+    return found
 
 
-@lru_cache
-def output_shapes(spec: ModelSpec) -> Mapping[str, tuple[int, ...]]:
-    """What `forward_outputs` gives for one small image, by name; nothing is computed."""
-    images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.uint8)
-    shapes = jax.eval_shape(partial(forward_outputs, spec), template(spec), images)
-    return {name: one.shape for name, one in shapes.items()}
+def stage_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of the stages up to the tap in the order of the network, "output" last."""
+    return tuple(_stage_channels(spec))
 
 
-@lru_cache
-def layer_channels(spec: ModelSpec) -> Mapping[str, int]:
+def layer_channels(spec: ModelSpec) -> dict[str, int]:
     """The stages up to the tap that are maps, in order, with their channels."""
-    images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.uint8)
-    shapes = jax.eval_shape(partial(forward_stages, spec), template(spec), images)
-    names = [name for name in stage_names(spec)[:-1] if name not in VECTORS]
-    return {name: shapes[name].shape[-1] for name in names}
+    known = _stage_channels(spec).items()
+    return {name: width for name, width in known if name not in (*VECTORS, "output")}
+
+
+def output_channels(spec: ModelSpec) -> dict[str, int]:
+    """What the encoder gives, by the names of `forward_outputs`; the map is that of `forward`."""
+    built = network(spec)
+    vectors = built.vector_channels() if isinstance(built, ViT) else {}
+    if spec.head is not None:
+        vectors = {"pooled": spec.channels}
+    return {"map": spec.channels, **vectors}
 
 
 # JAX keeps one compiled function a row, dtype and image shape.

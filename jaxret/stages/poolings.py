@@ -5,7 +5,7 @@ from dataclasses import replace
 from jaxret.descriptors import pooling_rows
 from jaxret.descriptors.pooling_rows import MAP, REGIONS, Pooling
 from jaxret.errors import UserError
-from jaxret.models.encoder import BELOW_HEAD, layer_channels, output_shapes
+from jaxret.models.encoder import BELOW_HEAD, layer_channels, output_channels
 from jaxret.models.spec import ModelSpec
 from jaxret.settings import Settings
 
@@ -68,7 +68,7 @@ def _regional(name: str, settings: Settings) -> bool:
 def _check(how: Pooling, spec: ModelSpec, asked: str | None) -> None:
     if how.takes() == (MAP,):  # every network has one
         return
-    pooling_rows.check_outputs(how, output_shapes(spec), spec.name)
+    pooling_rows.check_outputs(how, output_channels(spec), spec.name)
     if asked is not None:
         raise UserError(
             f"--pooling={how.name} is made of the last layer, and --layers={asked} pools the map "
@@ -80,4 +80,4 @@ def channels(spec: ModelSpec, how: Pooling) -> int:
     """Values of a descriptor before whitening; of one region where they are whitened each."""
     if how.takes() == (MAP,):
         return spec.channels if how.layer is None else layer_channels(spec)[how.layer]
-    return sum(output_shapes(spec)[name][-1] for name in how.takes())
+    return sum(output_channels(spec)[name] for name in how.takes())
