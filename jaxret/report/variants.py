@@ -4,7 +4,7 @@ Tables, plots and pages know a model by its name. Where a run has several poolin
 of one, each gets the name that says which.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,17 +26,30 @@ def scales_text(scales: Sequence[float]) -> str:
 
 def told_apart(results: Results) -> Results:
     """The results with names that tell every evaluation of a dataset from the others."""
-    figures = [{**one, "model": name_of(results, one)} for one in results.figures]
+    differing = _differing(results)
+    figures = [{**one, "model": _name(one, differing)} for one in results.figures]
     return results if figures == results.figures else replace(results, figures=figures)
 
 
 def name_of(results: Results, figure: dict[str, Any]) -> str:
     """The model of a figure, and what its evaluations on the dataset do not share."""
-    parts = [say(figure.get(key)) for key, say in SAID.items() if _several(results, figure, key)]
+    return _name(figure, _differing(results))
+
+
+def _name(figure: dict[str, Any], differing: Mapping[Any, list[str]]) -> str:
+    parts = [SAID[key](figure.get(key)) for key in differing[figure["model"], figure["dataset"]]]
     return ", ".join([figure["model"], *parts])
 
 
-def _several(results: Results, figure: dict[str, Any], key: str) -> bool:
-    same = results.select(model=figure["model"], dataset=figure["dataset"])
-    first = figure.get(key)
-    return any(one.get(key) != first for one in same)
+def _differing(results: Results) -> dict[Any, list[str]]:
+    """The keys of SAID under which the figures of a model on a dataset have several values."""
+    values: dict[Any, dict[str, set[str]]] = {}
+    for figure in results.figures:
+        place = figure["model"], figure["dataset"]
+        found = values.setdefault(place, {key: set() for key in SAID})
+        for key in SAID:
+            found[key].add(str(figure.get(key)))
+    return {
+        place: [key for key, several in found.items() if len(several) > 1]
+        for place, found in values.items()
+    }

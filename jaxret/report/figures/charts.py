@@ -91,7 +91,7 @@ def trade_offs(results: Results) -> list[plots.Plot]:
         figures = [f for f in evaluations(results, dataset) if number(f["map"]) is not None]
         for key, xlabel in _COSTS.items():
             known = [figure for figure in figures if number(figure[key]) is not None]
-            if len(known) > 1:
+            if len({figure[key] for figure in known}) > 1:
                 made.append(plots.trade_off(dataset, _kinds(known, key), xlabel))
     return made
 
