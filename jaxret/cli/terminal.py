@@ -163,5 +163,8 @@ def evaluate_given(given: Sequence[str | None], every: Sequence[Settings]) -> No
 
 def _only(every: Sequence[Settings], flag: str) -> Sequence[Settings]:
     if len(every) > 1:
-        raise UserError(f"{flag} takes one model, one dataset and one --pca_dim, not several.")
+        raise UserError(
+            f"{flag} takes one model, one dataset and one --pca_dim, not several; likewise one "
+            "pooling, layer, size and set of scales."
+        )
     return every

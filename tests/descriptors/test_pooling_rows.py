@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 import torch
@@ -123,6 +124,15 @@ def test_a_pooling_that_there_is_not_is_refused_with_those_that_there_are():
         pool(OUTPUTS, "gme")
     with pytest.raises(UserError, match="allowed: clamp, shift"):
         pool(OUTPUTS, "gem", negatives="abs")
+
+
+def test_every_pooling_goes_inside_another_jit_and_onto_every_platform():
+    @jax.jit
+    def every(outputs):
+        return [pool(outputs, name) for name in defaults.POOLINGS]
+
+    lowered = every.trace(OUTPUTS).lower(lowering_platforms=("cpu", "cuda", "tpu"))
+    assert "stablehlo" in lowered.as_text()
 
 
 def test_poolings_are_static_arguments():

@@ -142,7 +142,7 @@ def descriptor_programs(rows: int) -> Iterator[Program]:
         "float32",
         multiscale._power_mean,
         {"x": _shape(len(defaults.MULTISCALES), rows, CHANNELS)},
-        {"power": defaults.MULTISCALE_POWER},
+        {"power": defaults.MULTISCALE_POWER, "normalize": True},
     )
     yield Program(
         "whiten",
