@@ -179,6 +179,5 @@ def check_outputs(how: Pooling, outputs: Mapping[str, Any], whose: str) -> None:
         name for name in defaults.POOLINGS if set(replace(how, name=name).takes()) <= set(outputs)
     ]
     missing = next(name for name in how.takes() if name not in outputs)
-    raise UserError(
-        f"{whose} has no {how.name}: it gives no {missing}. It has {', '.join(possible)}."
-    )
+    why = "" if how.name == missing else f", which needs its {missing}"
+    raise UserError(f"{whose} has no {how.name}{why}. It has {', '.join(possible)}.")

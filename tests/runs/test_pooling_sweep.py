@@ -145,7 +145,7 @@ def test_a_pooling_that_the_network_has_not_is_a_gap_beside_others_and_an_error_
     both = [settings(folder, workdir, name) for name in ("cls", "gem")]
     results = jaxret.run(both, report=False)
     assert {f["pooling"] for f in results.figures} == {"gem"}
-    assert any("tiny has no cls: it gives no cls. It has rmac" in note for note in results.notes)
+    assert any("tiny has no cls. It has rmac" in note for note in results.notes)
     with pytest.raises(jaxret.UserError, match="tiny has no cls"):
         jaxret.run(both[0], report=False)
 

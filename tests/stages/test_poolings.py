@@ -64,8 +64,12 @@ def test_layers_by_their_names():
 @pytest.mark.parametrize(
     ("model", "changes", "sentence"),
     [
-        ("resnet50", {"pooling": "cls"}, "resnet50 has no cls: it gives no cls. It has rmac, gem"),
-        ("siglip2-base-512", {"pooling": "cls+gem"}, r"has no cls\+gem: .* mean, pooled\."),
+        ("resnet50", {"pooling": "cls"}, r"resnet50 has no cls\. It has rmac, gem"),
+        (
+            "siglip2-base-512",
+            {"pooling": "cls+gem"},
+            r"has no cls\+gem, which needs its cls\. .* mean, pooled\.",
+        ),
         ("dino-vits16", {"pooling": "pooled"}, "dino-vits16 has no pooled"),
         ("resnet18", {"pooling": "cls", "layers": "layer3"}, "resnet18 has no cls"),
     ],
