@@ -126,9 +126,11 @@ class Settings(Options):
     )
     resize: str = option(
         "square",
-        "Resize to a square, or keep the aspect ratio with the longer side at --image_size "
-        "(recalibration sees squares in any case).",
-        ("square", "keep"),
+        "Resize to a square; keep the aspect ratio with the longer side near --image_size; or as "
+        "the public code under published figures: the longer side at most (thumbnail) or exactly "
+        "(longer) --image_size, or the middle of the photograph (center). Recalibration sees "
+        "squares in any case.",
+        ("square", "keep", "thumbnail", "longer", "center"),
     )
     decoder: str = option(
         "pil", "What decodes JPEGs; simplejpeg is faster and an extra.", ("pil", "simplejpeg")

@@ -52,11 +52,15 @@ class Extraction:
     batch_size: int
     workers: int | None
     side_multiple: int = SIDE_MULTIPLE
+    scale: float = 1.0  # of a resize that never enlarges
 
     def key(self) -> dict[str, Any]:
         multiple = {"side_multiple": self.side_multiple}
         other = self.resize == "keep" and self.side_multiple != SIDE_MULTIPLE
-        return (multiple if other else {}) | {
+        scale = {"scale": self.scale} if self.scale != 1 else {}
+        return {
+            **(multiple if other else {}),
+            **scale,
             "image_size": self.image_size,
             "crop": self.crop,
             "resize": self.resize,
@@ -192,6 +196,8 @@ def extract_scales(
 
 def at_scales(how: Extraction, scales: Sequence[float]) -> list[Extraction]:
     """One extraction a scale."""
+    if how.resize == "thumbnail":
+        return [replace(how, scale=float(scale)) for scale in scales]
     return [replace(how, image_size=size) for size in sizes_at(how.image_size, scales)]
 
 
@@ -285,6 +291,7 @@ class _Describe:
             crop=self._how.crop,
             resize=self._how.resize,
             side_multiple=self._how.side_multiple,
+            scale=self._how.scale,
             decoder=self._how.decoder,
             workers=self._how.workers,
             on_bad=self._how.on_bad_image,

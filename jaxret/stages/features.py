@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxret import defaults
 from jaxret.data.dataset import Dataset, Split
-from jaxret.data.images.resize import SIDE_MULTIPLE
+from jaxret.data.images.resize import OWN_SHAPES, SIDE_MULTIPLE
 from jaxret.descriptors.extraction import (
     Extraction,
     at_scales,
@@ -27,6 +27,7 @@ from jaxret.descriptors.recalibration import Recalibration, recalibrated, stored
 from jaxret.descriptors.shards import Descriptors
 from jaxret.descriptors.speed import Speed
 from jaxret.models.encoder import Encoder
+from jaxret.models.spec import ModelSpec
 from jaxret.runtime.artifacts import Store
 from jaxret.runtime.timing import Clock
 from jaxret.settings import Settings
@@ -159,8 +160,15 @@ def extraction(identity: Identity, dataset: Dataset, settings: Settings) -> Extr
         on_bad_image=settings.on_bad_image or dataset.on_bad_image,
         batch_size=settings.batch_size,
         workers=settings.workers,
-        side_multiple=identity.spec.patch or SIDE_MULTIPLE,
+        side_multiple=_side_multiple(identity.spec, settings.resize),
     )
+
+
+def _side_multiple(spec: ModelSpec, resize: str) -> int:
+    """Sides of photographs; where they are what they are, those that the network looks at."""
+    if resize not in OWN_SHAPES:
+        return spec.patch or SIDE_MULTIPLE
+    return spec.patch if spec.conventions().get("patch_fit") == "crop" else 1
 
 
 def _recalibration(identity: Identity, how: Extraction, settings: Settings) -> Recalibration | None:
