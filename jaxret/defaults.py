@@ -79,6 +79,9 @@ RANKINGS = (
 # [Q, N], best first.
 OTHER_RANKINGS: dict[str, str] = {}
 
+# Suites beyond the paper's, see `jaxret.runs.own_suites`.
+OTHER_SUITES = ("encoders", "poolings")
+
 # How a Vision Transformer treats images of other sizes: the same weights, other
 # descriptors. The first of each is what a row does that says nothing else.
 CONVENTIONS: dict[str, tuple[str, ...]] = {

@@ -21,22 +21,23 @@ from typing import Any
 
 from absl import flags
 
-from jaxret import checkpoint_flag
+from jaxret import checkpoint_flag, presets
 from jaxret.cli import command, flag_tables
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
 
 _OF_SUITES = ("model", "dataset", "pca_dim")  # which a suite has values of its own for
 # A comma makes one evaluation for each value.
-_SWEPT = (*_OF_SUITES, "pooling", "layers", "image_size")
+SWEPT = (*_OF_SUITES, "pooling", "layers", "image_size")
 
 
 def define_flags() -> None:
     flags.DEFINE_string(
         "suite",
         None,
-        "Run the paper's tables: table1, table2, table3 or paper. A --model, --dataset, --pca_dim "
-        "or --ranking beside it takes the place of the suite's own.",
+        "Run the paper's tables: table1, table2, table3 or paper; encoders, today's beside the "
+        "study's on all datasets that are there; or every pooling of one model: poolings. A "
+        "--model, --dataset, --pca_dim or --ranking beside it takes the place of the suite's own.",
     )
     flags.DEFINE_bool(
         "dry_run",
@@ -65,14 +66,14 @@ def define_flags() -> None:
         "list in it of the distractors that count.",
     )
     command.define_common_flags()
-    command.define_flags(Settings, _SWEPT)
+    command.define_flags(Settings, SWEPT)
     command.define_help(str(__doc__), flag_tables.MAIN)
 
 
 def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     """One Settings for each combination of the swept flags, in the order they were written."""
     fixed: dict[str, Any] = {
-        o.name: values[o.name].value for o, _ in Settings.options() if o.name not in _SWEPT
+        o.name: values[o.name].value for o, _ in Settings.options() if o.name not in SWEPT
     }
     fixed["ranking"] = tuple(fixed["ranking"])
     sets = _scale_sets(fixed.pop("scales"))
@@ -81,8 +82,8 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
             fixed[name] = tuple(_number(text, name) for text in fixed[name])
     said: list[str] = _value(values, "model")
     models = checkpoint_flag.models(fixed["checkpoint"], said, bool(values["model"].present))
-    parts = (_value(values, name) or [None] for name in _SWEPT[1:])
-    return [
+    parts = (_value(values, name) or [None] for name in SWEPT[1:])
+    every = [
         Settings(
             **fixed,
             model=model,
@@ -97,6 +98,12 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
             models, *parts, sets
         )
     ]
+    return [presets.applied(one, _said(values)) for one in every]
+
+
+def _said(values: flags.FlagValues) -> list[str]:
+    """The settings that were written, which a preset leaves as they are."""
+    return [option.name for option, _ in Settings.options() if values[option.name].present]
 
 
 def _scale_sets(parts: Sequence[str]) -> list[tuple[float, ...]]:
@@ -166,7 +173,7 @@ def _run(values: flags.FlagValues) -> None:
         terminal.search(every, flag("query"), box, recalibration_asked=asked)
     else:
         chosen = _chosen(values) if flag("suite") else {}
-        work = terminal.Work(tuple(every), flag("suite"), chosen)
+        work = terminal.Work(tuple(every), flag("suite"), chosen, _said(values))
         terminal.run(work, flag("download"), flag("dry_run"))
 
 

@@ -6,7 +6,7 @@ The digest covers what can change a figure and leaves out where things lie and h
 from dataclasses import dataclass
 from typing import Any
 
-from jaxret import checkpoint_flag, defaults
+from jaxret import checkpoint_flag, defaults, presets
 from jaxret.defaults import CONVENTIONS, RANKINGS
 from jaxret.errors import UserError
 from jaxret.options import Options, option
@@ -32,6 +32,13 @@ class Settings(Options):
     )
     dataset: str = option(
         "demo", "Dataset by name, or a folder of photographs, with a gnd.json or without."
+    )
+    preset: str | None = option(
+        None,
+        "Settings under which somebody's figures were made (docs/presets.md). What is said beside "
+        "it counts, and the report names every such deviation.",
+        presets.names(),
+        True,
     )
     ranking: tuple[str, ...] = option(RANKINGS, "Rankings to run, comma-separated.")
     allow_missing: bool = option(
@@ -280,6 +287,11 @@ class Settings(Options):
     block_size: int | None = option(
         None, "Rows a block of the ranking (default: by free memory).", (), True
     )
+
+    @classmethod
+    def of_preset(cls, preset: str, **said: Any) -> "Settings":
+        """The settings of a preset for a model and a dataset, but for what is said."""
+        return presets.applied(cls(preset=preset, **said), said)
 
     def __post_init__(self) -> None:
         self.check_choices()

@@ -8,7 +8,7 @@ from absl import flags
 
 from jaxret import checkpoint_flag
 from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_than
-from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS
+from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS, OTHER_SUITES
 from jaxret.settings import LEARNT, STORED, TRUE_DIM
 
 EVALUATION, SUITE, SEARCH, FEATURES, TRAINING = (
@@ -109,6 +109,10 @@ _WITH_WEIGHTS = Need(
     "a model (--whitening=checkpoint), or a FILE",
     lambda values, mode: mode != FEATURES or values["whitening"].value != STORED,
 )
+_OWN_SETTINGS = Need(
+    f"an evaluation or --suite={'|'.join(OTHER_SUITES)} (the paper's suites have the study's)",
+    lambda values, mode: mode != SUITE or values["suite"].value in OTHER_SUITES,
+)
 _BENCHMARK = Need("a benchmark in --dataset", _benchmark_asked)
 _NOT_DRY = other_than("dry_run", True, "--nodry_run")
 _INDUCTIVE = Need(
@@ -129,6 +133,7 @@ MAIN = Table(
             "What is done",
             (
                 Row("suite", (SUITE,)),
+                Row("preset", _RUNS, (_OWN_SETTINGS,)),
                 Row("dry_run", _RUNS),
                 Row("download", _PHOTOGRAPHS, (_NOT_DRY,)),
             ),

@@ -64,6 +64,7 @@ def markdown(results: Results) -> str:
     for heading, entries in (
         *((f"Model {model.get('name', '')}", model) for model in results.models),
         *((f"Dataset {dataset.get('name', '')}", dataset) for dataset in results.datasets),
+        ("Preset", results.preset),
         ("Settings", results.settings),
         ("Time in seconds", {k: f"{seconds:.1f}" for k, seconds in results.timings.items()}),
         ("Versions and devices", results.environment),

@@ -77,6 +77,7 @@ def one_encoder(member: str, dataset: str, settings: Settings) -> Settings:
         settings,
         model=member,
         dataset=dataset,
+        preset=None,
         pca_dim=None,
         ranking=(),
         whiten_on=None,

@@ -35,7 +35,7 @@ def _bars(
     rankings = list(dict.fromkeys(figure["ranking"] for figure in figures))
     if len(rankings) < 2:
         return None
-    series = [_series(figures, rankings, variants, variant) for variant in variants]
+    series = [_series(results, figures, rankings, variants, variant) for variant in variants]
     parts = [dataset] if len(results.values("dataset")) > 1 else []
     parts += [protocol] if protocol != paper.CLASSIC else []
     parts += [variants[0][0]] if len(variants) == 1 and len(results.values("model")) > 1 else []
@@ -43,13 +43,21 @@ def _bars(
 
 
 def _series(
-    figures: list[dict[str, Any]], rankings: list[str], variants: list[Variant], variant: Variant
+    results: Results,
+    figures: list[dict[str, Any]],
+    rankings: list[str],
+    variants: list[Variant],
+    variant: Variant,
 ) -> plots.Bars:
     own = {f["ranking"]: f for f in figures if (f["model"], f["dim"]) == variant}
     any_one = next(iter(own.values()))
     model, dim = variant
     place = (any_one["dataset"], model, dim)
-    theirs = [paper.paper_value(*place, one, any_one["protocol"], "map") for one in rankings]
+    compares = results.compares_with_the_study
+    theirs = [
+        paper.paper_value(*place, one, any_one["protocol"], "map") if compares else None
+        for one in rankings
+    ]
     ours = [_percent(own.get(one, {}).get("map")) for one in rankings]
     alone = sum(name == model for name, _ in variants) == 1
     return plots.Bars(model if alone else f"{model}, {dim}", ours, theirs)

@@ -11,6 +11,7 @@ from jaxret.report.results import METRICS, Results
 from jaxret.report.tables.cells import DASH, UNREADABLE_NOTE, Cell, Row, Table, figure_text
 from jaxret.report.tables.costs import COST_KEYS, CostTable
 from jaxret.report.tables.layouts import tables
+from jaxret.report.tables.published import published_figure
 from jaxret.report.variants import scales_text, told_apart
 
 FOUND_COLUMNS = ("rank", "photograph", "similarity")  # of a search
@@ -86,7 +87,9 @@ def _text_lines(table: Table, row: Row, pad: str) -> list[list[str]]:
     label = one_line(row.label)
     lines = [[label, *(_text_cell(table, cell, pad) for cell in row.cells)]]
     if any(cell.has_paper for cell in row.cells):
-        lines.append(["  paper", *((cell.paper_text or DASH) + pad for cell in row.cells)])
+        lines.append(
+            [f"  {table.theirs}", *((cell.paper_text or DASH) + pad for cell in row.cells)]
+        )
         lines.append(["  difference", *(cell.difference_text + pad for cell in row.cells)])
     return lines
 
@@ -130,7 +133,7 @@ def to_markdown(table: Table) -> str:
         for row in rows:
             cells = (_markdown_cell(table, cell) for cell in row.cells)
             lines.append(f"| {escape_markdown(row.label)} | {' | '.join(cells)} |")
-    reading = " A cell reads: ours / the paper's / difference." if table.has_paper else ""
+    reading = f" A cell reads: ours / {table.whose} / difference." if table.has_paper else ""
     intro = f"### {escape_markdown(table.heading)}\n\n{table.caption}{reading}"
     intro += " Bold: best of its column."
     notes = "".join(f"\n- {escape_markdown(note)}" for note in footnotes(table))
@@ -176,7 +179,7 @@ def to_csv(results: Results) -> str:
     for figure in results.figures:
         for metric in dict.fromkeys((*METRICS, *results.metrics(figure["dataset"]))):
             if figure.get(metric) is not None:
-                writer.writerow(_csv_figure(figure, metric))
+                writer.writerow(_csv_figure(results, figure, metric))
     for table in tables(told_apart(results)):
         writer.writerows(_csv_gap(cell) for cell in table.cells() if cell.ours is None)
     return text.getvalue()
@@ -186,14 +189,17 @@ def _csv_found(one: dict) -> list[object]:
     return [one["rank"], one_line(one["photograph"]), f"{one['similarity']:.6g}"]
 
 
-def _csv_figure(figure: dict, metric: str) -> list[object]:
+def _csv_figure(results: Results, figure: dict, metric: str) -> list[object]:
     keys = ("dataset", "model", "dim", "ranking", "protocol")
     where = {key: figure[key] for key in keys}
-    ours, theirs = figure_text(figure[metric], metric), paper_value(**where, metric=metric)
+    ours, published = figure_text(figure[metric], metric), published_figure(figure, metric)
+    theirs = paper_value(**where, metric=metric) if results.compares_with_the_study else None
+    note = "" if published is None else f"published: {published.source}"
+    theirs = theirs if published is None else published.value
     difference = "" if theirs is None else f"{float(ours) - theirs:.2f}"
     shown = "" if theirs is None else f"{theirs:.2f}"
     counts = (figure.get("queries"), figure.get("isolated_queries"))
-    whole = [*map(one_line, where.values()), metric, ours, shown, difference, *counts, ""]
+    whole = [*map(one_line, where.values()), metric, ours, shown, difference, *counts, note]
     return [*whole, *(_csv_cost(key, figure.get(key)) for key in COST_KEYS)]
 
 

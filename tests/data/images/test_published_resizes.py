@@ -37,7 +37,7 @@ def test_thumbnail_is_pils_and_never_enlarges(size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_cut_out_shrinks_as_its_photograph(size):
-    """cirtorch's ImagesFromList: the bound is imsize * longer of the crop / longer of the whole."""
+    """Cirtorch's ImagesFromList: the bound is imsize * longer of the crop / longer of the whole."""
     expected = written(noise(*size)).crop(BOX)
     bound = 64 * max(expected.size) / max(size)
     expected.thumbnail((bound, bound), Image.Resampling.LANCZOS)
