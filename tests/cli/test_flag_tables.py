@@ -6,7 +6,7 @@ from absl import flags
 from jaxret.cli import flag_tables
 from jaxret.cli.flag_tables import MAIN, TRAIN
 from jaxret.errors import UserError
-from jaxret.main import _SWEPT
+from jaxret.main import SWEPT
 from jaxret.settings import Settings
 from jaxret.training.settings import TrainSettings
 
@@ -41,7 +41,7 @@ def values_of(settings, others, lists=()):
 
 @pytest.fixture
 def main_flags():
-    return values_of(Settings, MAIN_ALONE | COMMON, _SWEPT)
+    return values_of(Settings, MAIN_ALONE | COMMON, SWEPT)
 
 
 @pytest.fixture
