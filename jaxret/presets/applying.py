@@ -80,9 +80,14 @@ def stated(settings: Options) -> dict[str, Any]:
 
 
 def mark(settings: Options) -> dict[str, str]:
-    """What a figure carries: the name of the preset that it was made under without deviation."""
-    name = settings.preset  # type: ignore[attr-defined]
-    return {} if name is None or deviations(settings) else {"preset": name}
+    """What a figure carries: the name of the preset that it was made under without deviation.
+
+    An encoder of one's own carries none, whatever it is called.
+    """
+    name, members, own = (getattr(settings, n) for n in ("preset", "members", "checkpoints"))
+    if name is None or set(members) & set(own) or deviations(settings):
+        return {}
+    return {"preset": name}
 
 
 def _values(settings: Options) -> dict[str, Any]:
@@ -93,5 +98,7 @@ def _values(settings: Options) -> dict[str, Any]:
 def _text(value: Any) -> str:
     """As one would write it behind the flag."""
     if isinstance(value, tuple):
-        return ",".join(f"{one:.6g}" if isinstance(one, float) else str(one) for one in value)
+        return ",".join(map(_text, value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return "unset" if value is None else str(value)

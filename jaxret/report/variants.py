@@ -25,10 +25,23 @@ def scales_text(scales: Sequence[float]) -> str:
 
 
 def told_apart(results: Results) -> Results:
-    """The results with names that tell every evaluation of a dataset from the others."""
+    """The results with names that tell every evaluation of a dataset from the others.
+
+    A figure that got one keeps the model's own under "model_row".
+    """
     differing = _differing(results)
-    figures = [{**one, "model": _name(one, differing)} for one in results.figures]
+    figures = [_named(one, _name(one, differing)) for one in results.figures]
     return results if figures == results.figures else replace(results, figures=figures)
+
+
+def model_row(figure: dict[str, Any]) -> str:
+    """The model of a figure by its own name."""
+    return str(figure.get("model_row", figure["model"]))
+
+
+def _named(figure: dict[str, Any], name: str) -> dict[str, Any]:
+    own = model_row(figure)
+    return figure if name == own else {**figure, "model": name, "model_row": own}
 
 
 def name_of(results: Results, figure: dict[str, Any]) -> str:

@@ -183,3 +183,27 @@ def test_what_a_training_cannot_use_is_refused_by_name(train_flags, arguments, s
 )
 def test_what_a_training_uses_passes(train_flags, arguments):
     checked(TRAIN, train_flags, arguments)
+
+
+def test_a_preset_goes_with_settings_of_ones_own(main_flags):
+    with pytest.raises(UserError, match="--preset has no effect without an evaluation or --suite="):
+        checked(MAIN, main_flags, "--suite=table1 --preset=dino")
+    with pytest.raises(UserError, match="--preset belongs to an evaluation and --suite, not"):
+        checked(MAIN, main_flags, "--features=x.npy --preset=dino")
+
+
+@pytest.mark.parametrize("arguments", ["--preset=dino", "--suite=encoders --preset=ilias"])
+def test_presets_pass(main_flags, arguments):
+    checked(MAIN, main_flags, arguments)
+
+
+def test_flags_override_a_preset(main_flags):
+    from jaxret.main import settings_from_flags
+
+    text = "--preset=dino --model=dino-vits16 --dataset=roxford5k,rparis6k --query_crop=bbox"
+    main_flags(["command", *text.split()])
+    found = settings_from_flags(main_flags)
+    assert [(s.dataset, s.image_size, s.query_crop, s.pooling) for s in found] == [
+        ("roxford5k", 224, "bbox", "cls"),
+        ("rparis6k", 512, "bbox", "cls"),
+    ]

@@ -7,6 +7,7 @@ from jaxret.report import published
 from jaxret.report.published import RANKING
 from jaxret.report.results import Results, number
 from jaxret.report.tables.cells import NOT_RUN, Address, Cell, Column, Row, Table
+from jaxret.report.variants import model_row
 
 
 def published_tables(results: Results) -> list[Table]:
@@ -25,21 +26,19 @@ def published_figure(figure: dict[str, Any], metric: str) -> published.Figure | 
     """What was published for one figure of ours; None where the settings are not the same."""
     if not figure.get("preset") or figure["ranking"] != RANKING:
         return None
-    place = {key: figure[key] for key in ("preset", "dataset", "model", "protocol")}
-    return published.find(**place, metric=metric)
+    place = {key: figure[key] for key in ("preset", "dataset", "protocol")}
+    return published.find(**place, model=model_row(figure), metric=metric)
 
 
 def _table(results: Results, preset: str, dataset: str) -> Table:
     known = published.of(preset, dataset)
     columns = list(dict.fromkeys((one.protocol, one.metric) for one in known))
-    models = [
-        model
-        for model in dict.fromkeys(f["model"] for f in results.select(dataset=dataset))
-        if model in {one.model for one in known}
-    ]
+    ours = list(results.select(dataset=dataset, preset=preset, ranking=RANKING))
+    own = {f["model"]: model_row(f) for f in ours}
     rows = [
-        Row(model, tuple(_cell(results, preset, dataset, model, *column) for column in columns))
-        for model in models
+        Row(model, tuple(_cell([f for f in ours if f["model"] == model], *c) for c in columns))
+        for model, row in own.items()
+        if row in {one.model for one in known}
     ]
     return Table(
         name=f"published-{dataset}",
@@ -48,24 +47,22 @@ def _table(results: Results, preset: str, dataset: str) -> Table:
         corner="model",
         columns=tuple(Column(measure(metric).name, protocol) for protocol, metric in columns),
         rows=tuple(rows),
-        footnotes=_footnotes(results, [one for one in known if one.model in models]),
+        footnotes=_footnotes(results, [one for one in known if one.model in own.values()]),
         theirs="published",
     )
 
 
-def _cell(
-    results: Results, preset: str, dataset: str, model: str, protocol: str, metric: str
-) -> Cell:
-    place = {"model": model, "dataset": dataset, "protocol": protocol, "preset": preset}
-    figure = next(results.select(**place, ranking=RANKING), None)
-    theirs = published.find(preset, dataset, model, protocol, metric)
-    ours = None if figure is None else number(figure.get(metric))
+def _cell(figures: list[dict[str, Any]], protocol: str, metric: str) -> Cell:
+    """Of one model's figures the one of a column."""
+    figure = next((one for one in figures if one["protocol"] == protocol), figures[0])
+    theirs = published_figure({**figure, "protocol": protocol}, metric)
+    ours = number(figure.get(metric)) if figure["protocol"] == protocol else None
     return Cell(
-        Address(model, dataset, figure["dim"] if figure else "", RANKING, protocol, metric),
+        Address(figure["model"], figure["dataset"], figure["dim"], RANKING, protocol, metric),
         ours=ours,
         paper=None if theirs is None else theirs.value,
         gap="" if ours is not None else NOT_RUN,
-        dim=figure["dim"] if figure else None,
+        dim=figure["dim"],
     )
 
 
