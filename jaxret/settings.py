@@ -335,7 +335,7 @@ class Settings(Options):
             (self.pca_dim == TRUE_DIM, f"--pca_dim={TRUE_DIM}"),
             (len(self.members) > 1, f"--model={self.model}"),
             (len(self.scales) > 1, "several --scales"),
-            (self.resize == "keep", "--resize=keep"),
+            (self.resize not in ("square", "center"), f"--resize={self.resize}"),
         ):
             if asked:
                 raise UserError(

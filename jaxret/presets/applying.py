@@ -4,7 +4,7 @@ Settings are any `Options` with the fields `preset`, `model` and `dataset`.
 """
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, TypeVar
 
 from jaxret.options import Options
@@ -43,36 +43,55 @@ def applied(settings: Chosen, said: Collection[str]) -> Chosen:
     return dataclasses.replace(settings, **{k: v for k, v in values.items() if k not in said})
 
 
-def deviations(settings: Options) -> tuple[str, ...]:
-    """What of the settings is not their preset's: "query_crop=bbox (preset: none)" each.
+def deviations(*every: Options) -> tuple[str, ...]:
+    """What of some settings is not their preset's: "query_crop=bbox (preset: none)" each.
 
-    What the preset does not state is held against the default.
+    What the preset does not state is held against the default; the values of several settings stand
+    side by side ("image_size=448|518 (preset: 224)").
     """
+    found: dict[tuple[str, str], list[str]] = {}
+    for settings in every:
+        for name, have, wanted in _differences(settings):
+            values = found.setdefault((name, wanted), [])
+            values += [have] if have not in values else []
+    return tuple(
+        f"{name}={'|'.join(values)} (preset: {wanted})" for (name, wanted), values in found.items()
+    )
+
+
+def _differences(settings: Options) -> Iterator[tuple[str, str, str]]:
+    """Name, value and the preset's value of each setting that differs, as texts."""
     if settings.preset is None:  # type: ignore[attr-defined]
-        return ()
+        return
     wanted = _values(settings)
-    found = []
     for option, _ in settings.options():
         name = option.name
         if name in _BESIDE or name.startswith(_RANKING) or option.metadata["machine"]:
             continue
         have, expected = getattr(settings, name), wanted.get(name, option.default)
         if have != expected:
-            found.append(f"{name}={_text(have)} (preset: {_text(expected)})")
-    return tuple(found)
+            yield name, _text(have), _text(expected)
 
 
-def stated(settings: Options) -> dict[str, Any]:
-    """What a report says of the preset of some settings; empty where they have none."""
-    if settings.preset is None:  # type: ignore[attr-defined]
+def stated(*every: Options) -> dict[str, Any]:
+    """What a report says of the preset of some evaluations; empty where they have none.
+
+    Values that differ between them (of models, of datasets) are lists.
+    """
+    if every[0].preset is None:  # type: ignore[attr-defined]
         return {}
-    row = get(settings.preset)  # type: ignore[attr-defined]
+    row = get(every[0].preset)  # type: ignore[attr-defined]
+    defaults = {option.name: option.default for option, _ in every[0].options()}
+    values: dict[str, Any] = {}
+    for name in sorted(row.mentioned()):
+        texts = list(dict.fromkeys(_text({**defaults, **_values(one)}[name]) for one in every))
+        values[name] = texts[0] if len(texts) == 1 else texts
     return {
         "name": row.name,
         "title": row.title,
         "metric": row.metric,
-        "values": {name: _text(value) for name, value in _values(settings).items()},
-        "deviations": list(deviations(settings)),
+        "values": values,
+        "deviations": list(deviations(*every)),
         "assumed": list(row.assumed),
         "not_covered": list(row.not_covered),
         "sources": list(row.sources),

@@ -182,7 +182,7 @@ def _evaluation_text(settings: Settings) -> str:
 def gather(every: Sequence[Settings], found: Sequence[Evaluation], context: RunContext) -> Results:
     """All evaluations' findings in one, what is common to several stated once."""
     results = NotebookResults(settings=_settings(every), environment=environment())
-    results.preset = _preset(every)
+    results.preset = presets.stated(*(one.settings for one in found))
     for one in found:
         under = presets.mark(one.settings)
         figures = [{**figure, **under} for figure in one.figures]
@@ -215,19 +215,6 @@ def _settings(every: Sequence[Settings]) -> dict[str, Any]:
     if len(every) == 1:
         settings["digest"] = every[0].digest()
     return settings
-
-
-def _preset(every: Sequence[Settings]) -> dict[str, Any]:
-    """What the report says of the preset; what differs between the evaluations as lists."""
-    stated = [presets.stated(one) for one in every]
-    if not stated[0]:
-        return {}
-    values: dict[str, Any] = {}
-    for name in dict.fromkeys(name for one in stated for name in one["values"]):
-        texts = list(dict.fromkeys(one["values"].get(name, "unset") for one in stated))
-        values[name] = texts[0] if len(texts) == 1 else texts
-    deviations = list(dict.fromkeys(d for one in stated for d in one["deviations"]))
-    return {**stated[0], "values": values, "deviations": deviations}
 
 
 def _preset_note(preset: dict[str, Any]) -> list[str]:

@@ -85,6 +85,21 @@ def test_what_is_said_counts_and_is_named():
     assert stated["values"]["image_size"] == "512"
 
 
+def test_several_evaluations_under_one_preset():
+    every = [
+        Settings.of_preset("dino", dataset=dataset, image_size=size)
+        for dataset in ("roxford5k", "rparis6k")
+        for size in (224, 448, 640)
+    ]
+    assert presets.deviations(*every) == (
+        "image_size=448|640 (preset: 224)",
+        "image_size=224|448|640 (preset: 512)",
+    )
+    stated = presets.stated(*every)
+    assert stated["values"]["image_size"] == ["224", "512"]
+    assert stated["values"]["scales_mean"] == ["normalized", "raw"]
+
+
 def test_what_a_preset_does_not_state_is_held_against_the_default():
     settings = Settings.of_preset("dino", dtype="bfloat16", ranking=("G",), aqe_n=3, workdir="x")
     assert presets.deviations(settings) == ("dtype=bfloat16 (preset: float32)",)
