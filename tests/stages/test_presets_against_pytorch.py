@@ -86,9 +86,8 @@ def theirs(preset, photographs, spec, twin):
     return functional.normalize(torch.stack(vectors), dim=1).numpy()
 
 
-@pytest.mark.parametrize(
-    "preset", ["dinov2", *(pytest.param(p, marks=pytest.mark.slow) for p in ("dino", "ilias"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PIPELINES)
 def test_a_preset_is_the_public_pipeline(preset, photographs, tmp_path):
     _, name, size = PIPELINES[preset]
     spec = small(name)
