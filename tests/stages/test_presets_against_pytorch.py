@@ -39,7 +39,7 @@ def opened(photograph):
 
 
 def normalized(image, spec):
-    """torchvision's ToTensor and Normalize: [1, 3, H, W]."""
+    """ToTensor and Normalize of torchvision: [1, 3, H, W]."""
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (spec.mean, spec.std))
     return (pixels - mean) / std
