@@ -13,6 +13,7 @@ from jaxret.evaluation.measures import measure
 from jaxret.report.page.html import page
 from jaxret.report.tables.layouts import tables
 from jaxret.report.tables.plain import terminal_report, to_csv
+from jaxret.report.variants import told_apart
 from jaxret.report.write import markdown
 
 REVISITED = ("easy", "medium", "hard")
@@ -125,3 +126,16 @@ def test_the_page_states_the_preset(of_dinov2):
     assert "the published figure" in shown
     for text in (shown, markdown(results)):
         assert "Preset" in text and "bbox (preset: none)" in text.replace("\\_", "_")
+
+
+def test_a_sweep_compares_what_is_the_presets(of_dinov2):
+    """Names that say the pooling hide no model: cls is DINOv2's preset, gem is a deviation."""
+    results = of_dinov2()
+    results.figures = [
+        {**figure, "pooling": pooling} | ({} if pooling == "cls" else {"preset": None})
+        for figure in results.figures
+        for pooling in ("cls", "gem")
+    ]
+    table = tables(told_apart(results))[-1]
+    assert [row.label for row in table.rows] == ["dinov2-base, cls"]
+    assert [cell.difference_text for cell in table.rows[0].cells] == ["+20.50", "+7.10"]
