@@ -160,11 +160,11 @@ def extraction(identity: Identity, dataset: Dataset, settings: Settings) -> Extr
         on_bad_image=settings.on_bad_image or dataset.on_bad_image,
         batch_size=settings.batch_size,
         workers=settings.workers,
-        side_multiple=_side_multiple(identity.spec, settings.resize),
+        side_multiple=side_multiple(identity.spec, settings.resize),
     )
 
 
-def _side_multiple(spec: ModelSpec, resize: str) -> int:
+def side_multiple(spec: ModelSpec, resize: str) -> int:
     """Sides of photographs; where they are what they are, those that the network looks at."""
     if resize not in OWN_SHAPES:
         return spec.patch or SIDE_MULTIPLE

@@ -143,3 +143,14 @@ def test_features_do_not_depend_on_the_name():
     assert row.digest() == own.digest()
     assert one_encoder("dino-vits16", "demo", row) == one_encoder("dino-vits16", "demo", own)
     assert jaxret.Settings is Settings
+
+
+def test_sides_are_what_the_network_looks_at():
+    """With the public code's resizes a photograph keeps its pixels, but those of no whole patch."""
+    from jaxret.stages.features import side_multiple
+
+    vit, cnn = models.get("dinov2-small"), models.get("resnet50")
+    padded = vit.with_conventions(patch_fit="pad")
+    for resize, expected in (("thumbnail", (14, 1, 1)), ("longer", (14, 1, 1)), ("keep", None)):
+        found = tuple(side_multiple(spec, resize) for spec in (vit, padded, cnn))
+        assert found == (expected or (14, 14, 32))
