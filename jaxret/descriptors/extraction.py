@@ -32,6 +32,9 @@ from jaxret.runtime.timing import Clock
 
 _STAGE_VERSION = 4  # raise it when the same key would give other descriptors
 
+Watch = Callable[[int], None]
+"""Told of each batch how many photographs it described; what it raises ends the work."""
+
 
 @dataclass(frozen=True)
 class Extraction:
@@ -85,12 +88,14 @@ def extract(
     how: Extraction,
     origin: Mapping[str, Any],
     store: Store,
+    watch: Watch | None = None,
 ) -> Descriptors:
     """Descriptors of all photographs of a split, from the store where they lie there already.
 
     Args:
       encoder: called where one is needed.
       origin: what made the encoder (weights, recalibration), part of the shards' key.
+      watch: see `Watch`.
 
     Raises:
       UserError: an unreadable photograph (where that is to end the run), or NaN in a descriptor.
@@ -102,7 +107,8 @@ def extract(
         if parallel.several():  # recalibration is one pass of all processes, whoever has shards
             encoder()
         mine = parallel.my_part(list(stored.shards))
-        _extract_shards(encoder, split, how, stored, [m for m in missing if m[0] in mine])
+        wanted = [m for m in missing if m[0] in mine]
+        _extract_shards(encoder, split, how, stored, wanted, watch or _unwatched)
     parallel.wait_for_files([shard.path for shard in stored.shards])
     found = stored.read(made=sum(len(positions) for _, positions in missing))
     if found.skipped and how.on_bad_image == "fail":  # a run that skips had stored it
@@ -117,13 +123,34 @@ def extract_scales(
     scales: Sequence[float],
     origin: Mapping[str, Any],
     store: Store,
+    watch: Watch | None = None,
 ) -> Descriptors:
     """`extract` at each scale of the image size, pooled; each scale is stored on its own."""
-    found = [extract(encoder, split, one, origin, store) for one in at_scales(how, scales)]
-    if len(found) == 1:
-        return found[0]
-    vectors = np.asarray(pool_scales(np.stack([one.vectors for one in found])))
+    found = [extract(encoder, split, one, origin, store, watch) for one in at_scales(how, scales)]
+    vectors = _pooled([one.vectors for one in found])
     return replace(found[0], vectors=vectors, made=sum(one.made for one in found))
+
+
+def _pooled(scales: Sequence[np.ndarray]) -> np.ndarray:
+    return scales[0] if len(scales) == 1 else np.asarray(pool_scales(np.stack(scales)))
+
+
+def describer(
+    encoder: Encoder, how: Extraction, scales: Sequence[float]
+) -> Callable[[Split], np.ndarray]:
+    """A function from a split of one photograph to its descriptor [1, C], as `extract_scales`.
+
+    Made once for many calls: nothing is compiled, folded or sent to the devices again, and nothing
+    is stored. A photograph that cannot be read raises its `BadImage`.
+    """
+    one_by_one = replace(how, batch_size=1, workers=0, on_bad_image="fail")
+    functions = [_Describe(encoder, one) for one in at_scales(one_by_one, scales)]
+
+    def describe(split: Split) -> np.ndarray:
+        found = [next(one.all(split, [0], [], Clock())) for one in functions]
+        return _pooled([rows for _, rows in found])
+
+    return describe
 
 
 def at_scales(how: Extraction, scales: Sequence[float]) -> list[Extraction]:
@@ -137,6 +164,7 @@ def _extract_shards(
     how: Extraction,
     stored: StoredSplit,
     shards: list[tuple[Shard, list[int]]],
+    watch: Watch,
 ) -> None:
     """Makes and writes the shards; ends with a line that says where the time went."""
     from tqdm import tqdm
@@ -160,10 +188,15 @@ def _extract_shards(
                     rows.append(vectors)
                     indices.append(batch.indices)
                     bar.update(batch.count)
+                    watch(batch.count)
             with clock.timed("write"):
                 arrays = shard_arrays(stored, indices, rows, skipped, describe.channels)
                 write_arrays(shard.path, **arrays)
     tqdm.write(f"features{host}: {_where_the_time_went(total, clock)}", file=sys.stderr)
+
+
+def _unwatched(count: int) -> None:
+    """Nobody asked."""
 
 
 def _where_the_time_went(photographs: int, clock: Clock) -> str:

@@ -15,6 +15,7 @@ from jaxret.data.dataset import Dataset, Split
 from jaxret.data.images.resize import SIDE_MULTIPLE
 from jaxret.descriptors.extraction import (
     Extraction,
+    Watch,
     at_scales,
     described_by,
     extract_scales,
@@ -73,9 +74,13 @@ class Features:
 
     def missing(self, store: Store) -> int:
         """Photographs that must pass the encoder, those of the recalibration pass not counted."""
+        splits = (self.dataset.queries, self.dataset.database)
+        return sum(self.missing_of(split, store) for split in splits)
+
+    def missing_of(self, split: Split, store: Store) -> int:
+        """Those of one split."""
         return sum(
             len(positions)
-            for split in (self.dataset.queries, self.dataset.database)
             for how in at_scales(self.how, self.settings.scales)
             for _, positions in stored_split(split, how, self.origin, store).missing()
         )
@@ -90,7 +95,12 @@ class Features:
         return 0 if path.exists() else len(database)
 
     def make(
-        self, split: Split, load: Callable[[], Encoder], store: Store, clock: Clock
+        self,
+        split: Split,
+        load: Callable[[], Encoder],
+        store: Store,
+        clock: Clock,
+        watch: Watch | None = None,
     ) -> Descriptors:
         """Descriptors of a split: the dataset's queries, its database, or a query of one's own."""
 
@@ -98,14 +108,20 @@ class Features:
             if self.recalibration is None:
                 return load()
             with clock.timed("recalibration"):
-                return recalibrated(load(), self.dataset.database, self.recalibration, store)
+                return self.describing(load(), store)
 
         with clock.timed("features"):
             before = clock.seconds().get("recalibration", 0.0)
             scales = self.settings.scales
-            made = extract_scales(encoder, split, self.how, scales, self.origin, store)
+            made = extract_scales(encoder, split, self.how, scales, self.origin, store, watch)
         clock.add("features", before - clock.seconds().get("recalibration", 0.0))
         return made
+
+    def describing(self, encoder: Encoder, store: Store) -> Encoder:
+        """The encoder as it describes, after the pass over the database where there is one."""
+        if self.recalibration is None:
+            return encoder
+        return recalibrated(encoder, self.dataset.database, self.recalibration, store)
 
 
 def extraction(identity: Identity, dataset: Dataset, settings: Settings) -> Extraction:
