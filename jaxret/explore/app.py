@@ -65,6 +65,7 @@ class Explorer:
         return Starlette(
             routes=[
                 Route("/", _index_page),
+                Route("/favicon.ico", _nothing),
                 Route("/static/{name}", _static),
                 Route("/api/catalogue", self.catalogue),
                 Route("/api/dataset", self.dataset),
@@ -210,6 +211,10 @@ class Explorer:
 
 def _index_page(request: Request) -> Response:
     return Response(_file("jaxret.explore", "static/index.html"), media_type="text/html")
+
+
+def _nothing(request: Request) -> Response:
+    return Response(status_code=204)
 
 
 def _static(request: Request) -> Response:

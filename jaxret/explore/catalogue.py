@@ -73,18 +73,38 @@ def _asked_for(settings: ExploreSettings, evaluated: Sequence[Settings]) -> list
     """Those of the flags: every encoder in every dataset, as a search has them."""
     if not (settings.dataset or settings.model):
         return []
-    known: dict[str, Settings] = {one.model: one for one in evaluated}
-    models = settings.model or tuple(known) or (Settings().model,)
     datasets: Iterable[Settings] = [Settings(dataset=name) for name in settings.dataset] or {
         one.dataset: one for one in evaluated
     }.values()
     return [
-        as_found(
-            dataclasses.replace(known.get(model, Settings()), model=model, **_data_of(dataset))
-        )
+        dataclasses.replace(encoder, **_data_of(dataset))
         for dataset in datasets
-        for model in models
+        for encoder in _encoders(settings.model, evaluated)
     ]
+
+
+def _encoders(models: Sequence[str], evaluated: Sequence[Settings]) -> list[Settings]:
+    """The encoders of the evaluations, or of them and beyond them those that are named."""
+    known: dict[str, Settings] = {}
+    for one in evaluated:
+        # a dimension that one database bears may be too many for another
+        dim = TRUE_DIM if one.pca_dim == TRUE_DIM else None
+        plain = _unranked(dataclasses.replace(one, pca_dim=dim, **_data_of(Settings())))
+        known.setdefault(_name(plain.key()), as_found(plain))
+    if not models:
+        return list(known.values()) or [as_found(Settings(ranking=()))]
+    return [
+        encoder
+        for model in models
+        for encoder in (
+            [one for one in known.values() if one.model == model]
+            or [as_found(Settings(model=model, ranking=()))]
+        )
+    ]
+
+
+def _unranked(settings: Settings) -> Settings:
+    return dataclasses.replace(settings, ranking=(), save_ranks=None, save_descriptors=None)
 
 
 def _data_of(settings: Settings) -> dict[str, Any]:
@@ -94,11 +114,10 @@ def _data_of(settings: Settings) -> dict[str, Any]:
 def _entries(evaluated: Sequence[Settings], more: Sequence[Settings]) -> list[Entry]:
     found: dict[str, Entry] = {}
     for one in (*evaluated, *more):
-        plain = dataclasses.replace(one, ranking=(), save_ranks=None, save_descriptors=None)
+        plain = _unranked(one)
         name = _name(plain.key())
         before = found[name].rankings if name in found else ()
-        rankings = () if one in more else one.ranking
-        found[name] = Entry(name, plain, tuple(dict.fromkeys((*before, *rankings))))
+        found[name] = Entry(name, plain, tuple(dict.fromkeys((*before, *one.ranking))))
     return list(found.values())
 
 

@@ -19,6 +19,9 @@ function route(catalogue) {
   views[view].show();
 }
 
+// A photograph that misses its place must not take the page away.
+for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
+
 attempt(async () => {
   const catalogue = await get("/api/catalogue");
   document.getElementById("workdir").textContent = catalogue.workdir;

@@ -1,0 +1,99 @@
+"""One workdir of two encoders on a small folder with ground truth, and its page."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage import data as photographs
+from tiny import know_tiny
+
+import jaxret
+
+pytest.importorskip("starlette", reason="the extra explore is not installed")
+pytest.importorskip("uvicorn", reason="the extra explore is not installed")
+
+from exploring import THINGS, VIEWS, Server
+
+from jaxret.explore.settings import ExploreSettings
+
+SIDE = 64
+SEEDS = (0, 1)  # two encoders
+RANKINGS = ("G", "G+AQE")
+
+
+def _view(thing, number):
+    whole = Image.fromarray(getattr(photographs, thing)())
+    left, top = 8 * number, 5 * number
+    return whole.crop((left, top, whole.width - left // 2, whole.height)).resize((160, 120))
+
+
+def _jpeg(image):
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="session")
+def view():
+    """A view of a thing as JPEG; those from `VIEWS` on are in no dataset but the queries'."""
+    return lambda thing, number: _jpeg(_view(thing, number))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory, view):
+    """Views of things below their folders, one query each, the last view of a thing ignored."""
+    folder = tmp_path_factory.mktemp("data") / "things"
+    imlist = [f"{thing}/{number}.jpg" for thing in THINGS for number in range(VIEWS)]
+    for thing in THINGS:
+        (folder / thing).mkdir(parents=True)
+        for number in range(VIEWS + 1):
+            (folder / thing / f"{number}.jpg").write_bytes(view(thing, number))
+    gnd = []
+    for thing in THINGS:
+        ids = [imlist.index(f"{thing}/{number}.jpg") for number in range(VIEWS)]
+        gnd.append({"bbx": [10, 10, 150, 110], "easy": ids[:1], "hard": ids[1:3], "junk": ids[3:]})
+    qimlist = [f"{thing}/{VIEWS}.jpg" for thing in THINGS]
+    truth = {"imlist": imlist, "qimlist": qimlist, "gnd": gnd}
+    (folder / "gnd.json").write_text(json.dumps(truth))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def settings(folder, tmp_path_factory):
+    """The two evaluations."""
+    know_tiny()
+    plain = dict(model="tiny", weights="random", dataset=str(folder), ranking=RANKINGS)
+    plain |= dict(image_size=SIDE, pca_dim="true", aqe_n=2, bn_recalibration="none")
+    workdir = str(tmp_path_factory.mktemp("runs") / "workdir")
+    return [jaxret.Settings(**plain, workdir=workdir, seed=seed) for seed in SEEDS]
+
+
+@pytest.fixture(scope="session")
+def evaluated(settings):
+    """The results of one run after the other into one workdir."""
+    return [jaxret.run(one, report=False) for one in settings]
+
+
+@pytest.fixture(scope="session")
+def workdir(settings, evaluated):
+    return Path(settings[0].workdir)
+
+
+@pytest.fixture(scope="session")
+def other_folder(tmp_path_factory, view):
+    """Photographs without ground truth that nobody has described."""
+    folder = tmp_path_factory.mktemp("more") / "holiday"
+    folder.mkdir()
+    for thing in THINGS[:2]:
+        for number in range(3):
+            (folder / f"{thing} {number}.jpg").write_bytes(view(thing, 10 + number))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(workdir, other_folder):
+    asked = ExploreSettings(workdir=str(workdir), dataset=(str(other_folder),))
+    with Server(asked, workdir) as server:
+        yield server
