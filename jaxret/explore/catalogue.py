@@ -142,7 +142,7 @@ def _labelled(entries: Sequence[Entry]) -> dict[str, Entry]:
         ]
         words = [entry.settings.label, *(_in_words(name, own[name]) for name in differ)]
         made[entry.name] = dataclasses.replace(entry, label=", ".join(words))
-    return made
+    return dict(sorted(made.items(), key=lambda item: item[1].label))
 
 
 def _in_words(name: str, value: Any) -> str:

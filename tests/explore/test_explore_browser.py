@@ -3,6 +3,7 @@
 Screenshots stay in the folder named by JAXRET_SCREENSHOTS, if it is set, to be looked at.
 """
 
+import io
 import os
 import re
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import browser
 import pytest
 from exploring import VIEWS
+from PIL import Image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 expect = playwright.expect
+expect.set_options(timeout=30_000)  # the first search compiles
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,7 +56,8 @@ def open_page(chromium, server):
     yield opened
     for context in contexts:
         context.close()
-    assert complaints == []
+    refused = "the server responded with a status of 400"  # which tests want
+    assert [one for one in complaints if refused not in one] == []
 
 
 def shot(page, name):
@@ -74,7 +78,7 @@ def aps(page):
 
 def differences(page):
     texts = page.locator("#queries .difference").all_text_contents()
-    return [float(text.replace("−", "-").replace("+", "")) for text in texts]
+    return [float(text.replace("\N{MINUS SIGN}", "-").replace("+", "")) for text in texts]
 
 
 def compare(page):
@@ -161,8 +165,9 @@ def test_everything_has_a_name_and_enough_contrast(results):
         nameless = results.evaluate(
             """() => [...document.querySelectorAll("img, select, button, input, [role]")]
             .filter((one) => one.checkVisibility())
-            .filter((one) => !(one.alt || one.ariaLabel || one.labels?.length || one.textContent.trim()
-                || one.getAttribute("aria-labelledby") || one.role === "status"))
+            .filter((one) => !(one.alt || one.ariaLabel || one.labels?.length
+                || one.textContent.trim() || one.getAttribute("aria-labelledby")
+                || one.role === "status"))
             .map((one) => one.outerHTML.slice(0, 80))"""
         )
         assert nameless == []
@@ -185,10 +190,13 @@ CONTRAST = """() => {
   const found = [];
   for (const one of document.querySelectorAll("body *")) {
     const own = [...one.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (!own || !one.checkVisibility() || one.matches(":disabled, :disabled *, .unseen, .skip, noscript")) continue;
+    const unread = ":disabled, :disabled *, .unseen, .skip, noscript";
+    if (!own || !one.checkVisibility() || one.matches(unread)) continue;
     const [a, b] = [light(channels(getComputedStyle(one).color)), light(behind(one))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) found.push(`${one.tagName}.${one.className} ${one.textContent.slice(0, 30)} ${ratio.toFixed(2)}`);
+    if (ratio < 4.5) {
+      found.push(`${one.tagName}.${one.className} ${one.textContent.slice(0, 30)} ${ratio}`);
+    }
   }
   return found;
 }"""
@@ -233,10 +241,6 @@ def draw(page, left, top, right, bottom):
 
 def beside(view):
     """A photograph whose left half shows the cat, its right half the cup."""
-    import io
-
-    from PIL import Image
-
     both = Image.new("RGB", (320, 120))
     for place, thing in enumerate(("chelsea", "coffee")):
         both.paste(Image.open(io.BytesIO(view(thing, VIEWS))), (160 * place, 0))
@@ -266,9 +270,8 @@ def test_a_box_by_its_edges_and_another_ranking(searching, view):
         searching.fill(f"[name={edge}]", str(value))
     searching.select_option("#search [name=ranking]", "G+AQE")
     searching.click("#go")
-    expect(searching.locator("#found p")).to_contain_text(
-        "by the box: tiny (random), seed 0, G+AQE"
-    )
+    said = "by the box: tiny (random), seed 0, G+AQE"
+    expect(searching.locator("#found p")).to_contain_text(said)
     expect(searching.locator(FIRST)).to_have_text(re.compile("^coffee/"))
     before = searching.locator("#found").inner_text()
     searching.fill("[name=x2]", "999")
@@ -316,7 +319,7 @@ def test_an_index_is_made_from_the_page(open_page, view):
     button = page.get_by_role("button", name="Describe 6 photographs")
     expect(page.locator("#go")).to_be_hidden()
     button.click()
-    expect(page.locator("#index")).to_have_text("The index is there.", timeout=30_000)
+    expect(page.locator("#index")).to_have_text("The index is there.")
     drop(page, view("chelsea", VIEWS))
     expect(page.locator(FIRST)).to_have_text(re.compile("^chelsea "))
 
