@@ -43,7 +43,10 @@ def view():
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory, view):
-    """Views of things below their folders, one query each, the last view of a thing ignored."""
+    """Views of things below their folders, one query each, the last view of a thing ignored.
+
+    A view of the next thing should be found as well: encoders place those differently.
+    """
     folder = tmp_path_factory.mktemp("data") / "things"
     imlist = [f"{thing}/{number}.jpg" for thing in THINGS for number in range(VIEWS)]
     for thing in THINGS:
@@ -51,9 +54,10 @@ def folder(tmp_path_factory, view):
         for number in range(VIEWS + 1):
             (folder / thing / f"{number}.jpg").write_bytes(view(thing, number))
     gnd = []
-    for thing in THINGS:
+    for thing, other in zip(THINGS, (*THINGS[1:], THINGS[0]), strict=True):
         ids = [imlist.index(f"{thing}/{number}.jpg") for number in range(VIEWS)]
-        gnd.append({"bbx": [10, 10, 150, 110], "easy": ids[:1], "hard": ids[1:3], "junk": ids[3:]})
+        hard = [ids[1], imlist.index(f"{other}/2.jpg")]
+        gnd.append({"bbx": [10, 10, 150, 110], "easy": ids[:1], "hard": hard, "junk": ids[3:]})
     qimlist = [f"{thing}/{VIEWS}.jpg" for thing in THINGS]
     truth = {"imlist": imlist, "qimlist": qimlist, "gnd": gnd}
     (folder / "gnd.json").write_text(json.dumps(truth))

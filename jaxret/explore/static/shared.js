@@ -66,8 +66,8 @@ export const percent = (fraction) => fraction === null || fraction === undefined
 
 export function points(difference) {
   if (difference === null) return "–";
-  const rounded = (100 * difference).toFixed(1);
-  return difference > 0 ? `+${rounded}` : rounded.replace("-", "−");
+  const rounded = Number((100 * difference).toFixed(1));
+  return `${rounded > 0 ? "+" : rounded < 0 ? "−" : ""}${Math.abs(rounded).toFixed(1)}`;
 }
 
 // The address keeps the choice: #results?dataset=...&a=...
