@@ -37,6 +37,7 @@ def listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((ADDRESS, port))
+        listener.listen()  # before the address is told: whoever is quick waits, and is not refused
     except OSError as error:
         listener.close()
         raise UserError(

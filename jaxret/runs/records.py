@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxret import checkpoint_flag, data
+from jaxret.errors import UserError
 from jaxret.report.results import Results
 from jaxret.runtime.artifacts import write_json
 from jaxret.settings import RANDOM, Settings
@@ -32,17 +33,24 @@ def recorded(workdir: Path) -> list[Settings]:
     """The settings of all evaluations of a workdir, those of another version of jaxret left out."""
     files = sorted((workdir / FOLDER).glob("*.json"))
     found = [of_plain(json.loads(file.read_text("utf-8"))["settings"]) for file in files]
-    if not files and (workdir / "results.json").exists():
-        found = list(of_results((workdir / "results.json").read_text("utf-8")))
+    older = workdir / "results.json"
+    if not files and older.exists():
+        try:
+            found = list(of_results(older.read_text("utf-8")))
+        except ValueError as error:
+            raise UserError(f"{older} cannot be read: {error}") from error
     return [dataclasses.replace(one, workdir=str(workdir)) for one in found if one is not None]
 
 
 def of_plain(plain: Mapping[str, Any]) -> Settings | None:
-    """Settings from what JSON made of them; None where this version has no such option."""
+    """Settings from what JSON made of them; None where this version has no such option or value."""
     if not set(plain) <= {one.name for one in dataclasses.fields(Settings)}:
         return None
     lists = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
-    return Settings(**{**plain, **lists})
+    try:
+        return Settings(**{**plain, **lists})
+    except UserError:  # a value that is no longer known
+        return None
 
 
 def of_results(text: str) -> Iterator[Settings]:

@@ -1,21 +1,13 @@
 """One workdir of two encoders on a small folder with ground truth, and its page."""
 
-import io
 import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from skimage import data as photographs
+from things import THINGS, VIEWS, view
 from tiny import know_tiny
 
 import jaxret
-
-pytest.importorskip("starlette", reason="the extra explore is not installed")
-pytest.importorskip("uvicorn", reason="the extra explore is not installed")
-
-from exploring import THINGS, VIEWS, Server
-
 from jaxret.explore.settings import ExploreSettings
 
 SIDE = 64
@@ -23,26 +15,8 @@ SEEDS = (0, 1)  # two encoders
 RANKINGS = ("G", "G+AQE")
 
 
-def _view(thing, number):
-    whole = Image.fromarray(getattr(photographs, thing)())
-    left, top = 8 * number, 5 * number
-    return whole.crop((left, top, whole.width - left // 2, whole.height)).resize((160, 120))
-
-
-def _jpeg(image):
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=90)
-    return stream.getvalue()
-
-
 @pytest.fixture(scope="session")
-def view():
-    """A view of a thing as JPEG; those from `VIEWS` on are in no dataset but the queries'."""
-    return lambda thing, number: _jpeg(_view(thing, number))
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory, view):
+def folder(tmp_path_factory):
     """Views of things below their folders, one query each, the last view of a thing ignored.
 
     A view of the next thing should be found as well: encoders place those differently.
@@ -86,7 +60,7 @@ def workdir(settings, evaluated):
 
 
 @pytest.fixture(scope="session")
-def other_folder(tmp_path_factory, view):
+def other_folder(tmp_path_factory):
     """Photographs without ground truth that nobody has described."""
     folder = tmp_path_factory.mktemp("more") / "holiday"
     folder.mkdir()
@@ -98,6 +72,8 @@ def other_folder(tmp_path_factory, view):
 
 @pytest.fixture(scope="session")
 def server(workdir, other_folder):
+    from exploring import Server  # here: the extra may not be installed
+
     asked = ExploreSettings(workdir=str(workdir), dataset=(str(other_folder),))
     with Server(asked, workdir) as server:
         yield server

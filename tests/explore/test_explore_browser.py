@@ -10,9 +10,10 @@ from pathlib import Path
 
 import browser
 import pytest
-from exploring import VIEWS
 from PIL import Image
+from things import VIEWS, view
 
+pytest.importorskip("uvicorn", reason="the extra explore is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 expect = playwright.expect
 expect.set_options(timeout=30_000)  # the first search compiles
@@ -244,7 +245,7 @@ def draw(page, left, top, right, bottom):
     page.mouse.up()
 
 
-def beside(view):
+def beside():
     """A photograph whose left half shows the cat, its right half the cup."""
     both = Image.new("RGB", (320, 120))
     for place, thing in enumerate(("chelsea", "coffee")):
@@ -254,7 +255,7 @@ def beside(view):
     return stream.getvalue()
 
 
-def test_drop_a_photograph_draw_a_box_and_see_what_is_in_it(searching, view):
+def test_drop_a_photograph_draw_a_box_and_see_what_is_in_it(searching):
     drop(searching, beside(view))
     expect(searching.locator("#found p")).to_contain_text("by the whole photograph")
     for left, right, thing in ((0.002, 0.498, "chelsea"), (0.502, 0.998, "coffee")):
@@ -269,7 +270,7 @@ def test_drop_a_photograph_draw_a_box_and_see_what_is_in_it(searching, view):
     shot(searching, "search")
 
 
-def test_a_box_by_its_edges_and_another_ranking(searching, view):
+def test_a_box_by_its_edges_and_another_ranking(searching):
     drop(searching, beside(view))
     for edge, value in zip(("x1", "y1", "x2", "y2"), (160, 0, 320, 120), strict=True):
         searching.fill(f"[name={edge}]", str(value))
@@ -289,7 +290,7 @@ def test_a_box_by_its_edges_and_another_ranking(searching, view):
     expect(searching.locator("#found p")).to_contain_text("by the whole photograph")
 
 
-def test_a_bad_upload_is_said_and_the_next_is_taken(searching, view, open_page):
+def test_a_bad_upload_is_said_and_the_next_is_taken(searching, open_page):
     drop(searching, b"<html>no photograph</html>", "holiday.jpg")
     expect(searching.get_by_role("alert")).to_have_text(
         "holiday.jpg cannot be used: it is no picture of a known format."
@@ -300,7 +301,7 @@ def test_a_bad_upload_is_said_and_the_next_is_taken(searching, view, open_page):
     expect(searching.get_by_role("alert")).to_be_hidden()
 
 
-def test_two_users_at_once(open_page, view):
+def test_two_users_at_once(open_page):
     pages = [open_page("/#search") for _ in range(2)]
     for page in pages:
         page.select_option("#search [name=dataset]", label="things")
@@ -317,7 +318,7 @@ def test_a_path_that_tries_to_leave(results):
         assert results.request.get(results.url.split("/#")[0] + path).status == 404
 
 
-def test_an_index_is_made_from_the_page(open_page, view):
+def test_an_index_is_made_from_the_page(open_page):
     page = open_page("/#search")
     page.select_option("#search [name=dataset]", label="holiday")
     page.select_option("#search [name=a]", label="tiny (random), seed 1")
@@ -331,7 +332,7 @@ def test_an_index_is_made_from_the_page(open_page, view):
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
 @pytest.mark.parametrize("address", ["/", "/#search"])
-def test_nothing_is_wider_than_the_page(open_page, view, width, address):
+def test_nothing_is_wider_than_the_page(open_page, width, address):
     page = open_page(address)
     page.set_viewport_size({"width": width, "height": 800})
     if "search" in address:

@@ -7,13 +7,15 @@ import urllib.parse
 
 import numpy as np
 import pytest
-from exploring import Server
 
 import jaxret
 from jaxret.descriptors import extraction
 from jaxret.explore import findings
 from jaxret.explore.settings import ExploreSettings
 from jaxret.models.encoder import Encoder
+
+pytest.importorskip("uvicorn", reason="the extra explore is not installed")
+from exploring import Server
 
 
 @pytest.fixture

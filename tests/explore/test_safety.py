@@ -7,8 +7,11 @@ import zlib
 
 import pytest
 from PIL import Image
+from things import view
 
-from jaxret.explore import app
+pytest.importorskip("uvicorn", reason="the extra explore is not installed")
+from jaxret.errors import UserError
+from jaxret.explore import app, serving
 
 
 def test_it_listens_on_this_machine_alone(server):
@@ -113,12 +116,12 @@ def test_a_bad_upload_is_refused_with_a_reason(server, encoded, word):
     assert sentence.startswith("holiday.jpg cannot be used") and word in sentence
 
 
-def test_a_name_of_an_upload_is_a_name_only(server, view):
+def test_a_name_of_an_upload_is_a_name_only(server):
     found = server.json("/api/uploads?name=..%2F..%2Fetc%2Fpass%0Awd", "POST", view("coffee", 1))
     assert "\n" not in found["name"] and found["size"] == [160, 120]
 
 
-def test_a_large_upload_is_refused_before_it_is_in_memory(server, monkeypatch, view):
+def test_a_large_upload_is_refused_before_it_is_in_memory(server, monkeypatch):
     monkeypatch.setattr(app, "MOST_BYTES", 1000)
     assert server.error("/api/uploads", "POST", bytes(1001))[0] == 413
     in_parts = iter([bytes(600), bytes(600), bytes(600)])  # no length is said
@@ -139,3 +142,8 @@ def test_an_upload_is_shown_upright_and_only_to_who_has_its_token(server):
     assert Image.open(io.BytesIO(text)).size == (40, 80)
     assert server.error("/api/uploads/guessed")[0] == 400
     assert server.request("GET", "/api/uploads/..%2f..%2fetc%2fpasswd")[0] >= 400
+
+
+def test_a_port_that_is_taken_is_said(server):
+    with pytest.raises(UserError, match=f"Port {server.port} of 127.0.0.1 cannot be used"):
+        serving.listening(server.port)

@@ -6,11 +6,13 @@ import time
 
 import numpy as np
 import pytest
-from exploring import THINGS, VIEWS
+from things import THINGS, VIEWS, view
 
 from jaxret.descriptors import extraction
-from jaxret.explore.searching import RANKINGS
+from jaxret.explore.searching import K_RECIPROCAL, RANKINGS, SUPERGLOBAL
 from jaxret.runs.search import search
+
+pytest.importorskip("uvicorn", reason="the extra explore is not installed")
 
 
 def last(steps):
@@ -26,7 +28,7 @@ def entry(server):
 
 @pytest.mark.parametrize("ranking", ["G", "G+AQE", "G+DFS"])
 @pytest.mark.parametrize("box", [None, [20, 15, 140, 100]])
-def test_results_are_those_of_the_command(server, entry, settings, tmp_path, view, ranking, box):
+def test_results_are_those_of_the_command(server, entry, settings, tmp_path, ranking, box):
     photograph = tmp_path / "mine.jpg"
     photograph.write_bytes(view("rocket", VIEWS + 1))
     asked = dataclasses.replace(settings[0], ranking=(ranking,), query_crop="bbox")
@@ -41,15 +43,21 @@ def test_results_are_those_of_the_command(server, entry, settings, tmp_path, vie
     np.testing.assert_allclose(found["similarities"], expected.similarities, atol=1e-5)
 
 
-@pytest.mark.parametrize("ranking", RANKINGS)
-def test_every_ranking_finds_the_thing_first(server, entry, view, ranking):
+@pytest.mark.parametrize(
+    "ranking",
+    [
+        pytest.param(one, marks=[pytest.mark.slow] * (one in (SUPERGLOBAL, K_RECIPROCAL)))
+        for one in RANKINGS
+    ],
+)
+def test_every_ranking_finds_the_thing_first(server, entry, ranking):
     found = last(server.search(server.upload(view("chelsea", VIEWS + 1)), entry, ranking))
     assert found["ranking"] == ranking and found["of"] == len(THINGS) * VIEWS
     assert found["names"][0].startswith("chelsea/")
     assert sorted(found["numbers"]) == list(range(found["of"]))
 
 
-def test_what_cannot_be_searched_with_is_said(server, entry, view):
+def test_what_cannot_be_searched_with_is_said(server, entry):
     token = server.upload(view("coffee", 0), "cup.jpg")
     for box in ([0, 0, 161, 120], [50, 50, 20, 60], [-1, 0, 10, 10]):
         [step] = server.search(token, entry, "G", box)
@@ -64,7 +72,7 @@ def test_what_cannot_be_searched_with_is_said(server, entry, view):
         assert status == 400 or b"does not lie inside" in text
 
 
-def test_two_users_at_once_each_find_their_own(server, view):
+def test_two_users_at_once_each_find_their_own(server):
     found = {}
 
     def user(thing, seed):
@@ -94,7 +102,7 @@ def wait(server, entry):
     raise AssertionError("it does not end")
 
 
-def test_an_index_is_made_when_it_is_asked_for_and_counted(server, view, monkeypatch):
+def test_an_index_is_made_when_it_is_asked_for_and_counted(server, monkeypatch):
     entry = server.entry(evaluated=False, seed=0)
     path = f"/api/index?entry={entry}"
     assert server.json(path) == {"state": "absent", "done": 0, "total": 6}

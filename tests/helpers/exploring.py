@@ -12,9 +12,6 @@ from jaxret.explore import catalogue, serving
 from jaxret.explore.app import Explorer
 from jaxret.runtime.artifacts import Store
 
-THINGS = ("astronaut", "chelsea", "coffee", "rocket")
-VIEWS = 4  # of a thing in the database; the next one is its query
-
 
 class Server:
     """Of one workdir, on a port of its own; `explorer` answers."""
