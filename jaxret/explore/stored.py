@@ -24,7 +24,7 @@ from jaxret.stages.context import RunContext
 from jaxret.stages.features import Features
 from jaxret.stages.whitening import Whitened, whiten
 
-LISTS_KEPT, ROWS_KEPT = 8, 2  # in memory: evaluations of one ranking, descriptors of one entry
+LISTS_KEPT, ROWS_KEPT = 4, 2  # in memory: one ranking each (two sides, whole too); one entry each
 MOST_PLACES = 50_000_000  # of whole lists, queries x photographs: 200 MB, and as much of scores
 
 T = TypeVar("T")

@@ -137,6 +137,10 @@ def test_a_link_keeps_the_choice(results, open_page):
     for field in ("a", "b", "ranking", "against", "protocol", "sort"):
         place = f"#results [name={field}]"
         expect(again.locator(place)).to_have_value(results.locator(place).input_value())
+    for link in ("search", "results"):
+        again.click(f"[data-view={link}]")
+    expect(again.locator("#query-title")).to_have_text(name.inner_text())
+    expect(again.locator("#results [name=protocol]")).to_have_value("hard")
 
 
 def test_by_keyboard_alone(results):
@@ -256,7 +260,7 @@ def beside():
 
 
 def test_drop_a_photograph_draw_a_box_and_see_what_is_in_it(searching):
-    drop(searching, beside(view))
+    drop(searching, beside())
     expect(searching.locator("#found p")).to_contain_text("by the whole photograph")
     for left, right, thing in ((0.002, 0.498, "chelsea"), (0.502, 0.998, "coffee")):
         draw(searching, left, 0.01, right, 0.99)
@@ -271,7 +275,7 @@ def test_drop_a_photograph_draw_a_box_and_see_what_is_in_it(searching):
 
 
 def test_a_box_by_its_edges_and_another_ranking(searching):
-    drop(searching, beside(view))
+    drop(searching, beside())
     for edge, value in zip(("x1", "y1", "x2", "y2"), (160, 0, 320, 120), strict=True):
         searching.fill(f"[name={edge}]", str(value))
     searching.select_option("#search [name=ranking]", "G+AQE")
@@ -338,7 +342,7 @@ def test_nothing_is_wider_than_the_page(open_page, width, address):
     if "search" in address:
         page.select_option("#search [name=dataset]", label="things")
         expect(page.locator("#index")).to_have_text("The index is there.")
-        drop(page, beside(view))
+        drop(page, beside())
     expect(page.locator(".hits img:visible").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     shot(page, f"width-{width}-{address.strip('/#') or 'results'}")

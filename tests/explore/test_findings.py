@@ -10,7 +10,7 @@ import pytest
 
 import jaxret
 from jaxret.descriptors import extraction
-from jaxret.explore import findings
+from jaxret.explore import findings, stored
 from jaxret.explore.settings import ExploreSettings
 from jaxret.models.encoder import Encoder
 
@@ -102,6 +102,16 @@ def test_positives_beyond_the_first_results_have_their_rank(found, monkeypatch):
         assert len(expected) == shown["missed"]
         beyond += len(expected)
     assert beyond > 0
+
+
+def test_where_whole_lists_are_too_large_positives_have_no_rank(found, monkeypatch):
+    monkeypatch.setattr(findings, "SHOWN", 2)
+    monkeypatch.setattr(stored, "MOST_PLACES", 10)
+    shown = found("query", "G+AQE", seed=1, query=0)
+    missed = found("missed", "G+AQE", seed=1, query=0)
+    assert not shown["may_be_whole"] and len(missed["numbers"]) == shown["missed"] > 0
+    assert set(missed["ranks"]) == {None}
+    assert all(-1 <= one <= 1 for one in missed["similarities"])
 
 
 def test_lists_are_made_again_from_descriptors_and_never_by_the_encoder(

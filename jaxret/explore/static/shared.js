@@ -80,4 +80,5 @@ export function keep(view, values) {
   const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
   const hash = `#${view}?${new URLSearchParams(given)}`;
   if (location.hash !== hash) history.replaceState(null, "", hash);
+  document.querySelector(`[data-view=${view}]`).setAttribute("href", hash); // to come back to
 }
