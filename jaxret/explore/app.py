@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from jaxret.data.images.decode import BadImage
 from jaxret.errors import UserError
-from jaxret.explore import findings, searching
+from jaxret.explore import bodies, findings, searching
 from jaxret.explore.catalogue import Entry
 from jaxret.explore.indexing import Indexing
 from jaxret.explore.safety import OnlyThisPage
@@ -125,10 +125,10 @@ class Explorer:
         return self._finding(request, findings.queries)
 
     def query(self, request: Request) -> Response:
-        return self._finding(request, findings.one_query, _number(request, "query"))
+        return self._finding(request, findings.one_query, bodies.number(request, "query"))
 
     def missed(self, request: Request) -> Response:
-        return self._finding(request, findings.missed, _number(request, "query"))
+        return self._finding(request, findings.missed, bodies.number(request, "query"))
 
     def _finding(self, request: Request, of: Callable[..., Any], *more: Any) -> Response:
         asked = request.query_params
@@ -154,7 +154,7 @@ class Explorer:
         return Response(jpeg, media_type="image/jpeg", headers=_PICTURE)
 
     def folder(self, request: Request) -> Response:
-        entry, number = self._entry(request), _number(request, "number")
+        entry, number = self._entry(request), bodies.number(request, "number")
         dataset = self._stored.dataset(entry)
         if not 0 <= number < len(dataset.database):
             raise HTTPException(404, "There is no photograph of that number.")
@@ -163,7 +163,7 @@ class Explorer:
     # Search
 
     async def upload(self, request: Request) -> Response:
-        encoded = await _body(request, MOST_BYTES)
+        encoded = await bodies.body(request, MOST_BYTES)
         name = request.query_params.get("name", "")
         try:
             token, upload = await run_in_threadpool(self._uploads.add, encoded, name)
@@ -186,11 +186,11 @@ class Explorer:
         return JSONResponse(self._indexing.state(entry))
 
     async def search(self, request: Request) -> Response:
-        asked = _json(await _body(request, MOST_JSON))
+        asked = bodies.json_of(await bodies.body(request, MOST_JSON))
         entry = self._by_name(str(asked.get("entry")))
         upload = self._uploads.get(str(asked.get("photograph")))
         steps = self._searching.search(
-            entry, upload, _box(asked.get("box")), str(asked.get("ranking"))
+            entry, upload, bodies.box(asked.get("box")), str(asked.get("ranking"))
         )
         return StreamingResponse(_lines(steps), media_type="application/x-ndjson", headers=_FRESH)
 
@@ -238,48 +238,6 @@ def _lines(steps: Iterator[dict[str, Any]]) -> Iterator[bytes]:
         yield json.dumps({"error": f"{error.name} cannot be used: {error.reason}."}).encode()
     except UserError as error:
         yield json.dumps({"error": str(error)}).encode()
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """What was sent, never more than `most` bytes in memory."""
-    said = request.headers.get("content-length", "0")
-    parts, size = [], 0
-    if said.isdecimal() and int(said) <= most:
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                break
-            parts.append(part)
-        else:
-            return b"".join(parts)
-    raise HTTPException(413, f"That is too large: at most {most / 1e6:g} million bytes.")
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise HTTPException(400, "This request is no JSON object.")
-    return found
-
-
-def _box(given: Any) -> tuple[float, float, float, float] | None:
-    if given is None:
-        return None
-    numbers = [one for one in given if isinstance(one, int | float)] if given else []
-    if not isinstance(given, list) or len(given) != 4 or len(numbers) != 4:
-        raise UserError("A box is four numbers: left, top, right, bottom.")
-    x1, y1, x2, y2 = map(float, numbers)
-    return x1, y1, x2, y2
-
-
-def _number(request: Request, name: str) -> int:
-    text = request.query_params.get(name, "")
-    if not text.isdecimal() or len(text) > 10:
-        raise HTTPException(400, f"{name} must be a whole number.")
-    return int(text)
 
 
 async def _user_error(request: Request, error: Exception) -> Response:

@@ -64,9 +64,10 @@ def test_what_cannot_be_searched_with_is_said(server, entry):
         assert "does not lie inside 'cup.jpg', which has 160x120 pixels" in step["error"]
     [step] = server.search(token, entry, "G+DBA")
     assert "There is no ranking 'G+DBA' here" in step["error"]
-    for body in (b"[]", b"no", b'{"entry": 1}'):
+    for body in (b"[]", b"no", b'{"entry": 1}', b"[" * 9000):
         assert server.error("/api/search", "POST", body)[0] in (400, 404)
-    for wrong in ("[1, 2, 3]", '"box"', "[1, 2, 3, null]", "[NaN, 0, 1, 1]"):
+    huge = f"[0, 0, 1, 1{'0' * 400}]"
+    for wrong in ("[1, 2, 3]", '"box"', "5", "[1, 2, 3, null]", "[NaN, 0, 1, 1]", huge):
         body = f'{{"entry": "{entry}", "photograph": "{token}", "box": {wrong}, "ranking": "G"}}'
         status, _, text = server.request("POST", "/api/search", body)
         assert status == 400 or b"does not lie inside" in text
