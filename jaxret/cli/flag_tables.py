@@ -1,4 +1,4 @@
-"""Every flag of `jaxret.main` and `jaxret.train`: its group, the modes it applies in, its needs.
+"""Every flag of the commands: its group, the modes it applies in, its needs.
 
 A new flag is one row here beside its field in the settings (a test asks for it). This module
 imports nothing heavy, so that `--help` stays fast.
@@ -11,8 +11,8 @@ from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_
 from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS, OTHER_SUITES
 from jaxret.settings import LEARNT, STORED, TRUE_DIM
 
-EVALUATION, SUITE, SEARCH, FEATURES, TRAINING = (
-    *("evaluation", "suite", "search", "features", "training"),
+EVALUATION, SUITE, SEARCH, FEATURES, TRAINING, LOOKING = (
+    *("evaluation", "suite", "search", "features", "training", "looking"),
 )
 
 _ALL = (EVALUATION, SUITE, SEARCH, FEATURES)
@@ -314,3 +314,19 @@ TRAIN = Table(
         ),
     ),
 )  # fmt: skip
+
+
+EXPLORE = Table(
+    {LOOKING: "looking into a workdir"},
+    lambda values: LOOKING,
+    (
+        Group("What is shown", tuple(Row(n, (LOOKING,)) for n in ("workdir", "dataset", "model"))),
+        Group(
+            "Places, output",
+            tuple(
+                Row(name, (LOOKING,))
+                for name in ("data_dir", "manual_dir", "weights_dir", "port", "debug")
+            ),
+        ),
+    ),
+)

@@ -37,6 +37,9 @@ _STAGE_VERSION = 4  # raise it when the same key would give other descriptors
 
 _UnderWay = collections.deque[tuple[Batch, tuple[jax.Array, ...]]]
 
+Watch = Callable[[int], None]
+"""Told of each batch how many photographs it described; what it raises ends the work."""
+
 
 @dataclass(frozen=True)
 class Extraction:
@@ -92,17 +95,19 @@ def extract(
     how: Extraction,
     origin: Mapping[str, Any],
     store: Store,
+    watch: Watch | None = None,
 ) -> Descriptors:
     """Descriptors of all photographs of a split, from the store where they lie there already.
 
     Args:
       encoder: called where one is needed.
       origin: what made the encoder (weights, recalibration), part of the shards' key.
+      watch: see `Watch`.
 
     Raises:
       UserError: an unreadable photograph (where that is to end the run), or NaN in a descriptor.
     """
-    [made] = make(encoder, split, [how], origin, store)
+    [made] = make(encoder, split, [how], origin, store, watch)
     stored = stored_split(split, how, origin, store)
     parallel.wait_for_files([shard.path for shard in stored.shards])
     found = stored.read(made=made)
@@ -117,11 +122,12 @@ def make(
     several: Sequence[Extraction],
     origin: Mapping[str, Any],
     store: Store,
+    watch: Watch | None = None,
 ) -> list[int]:
     """Makes what is missing of several poolings in one pass over a split.
 
     Args:
-      encoder, split, origin, store: as of `extract`.
+      encoder, split, origin, store, watch: as of `extract`.
       several: alike in everything but their pooling.
 
     Returns:
@@ -142,7 +148,7 @@ def make(
                 if shard.photographs in mine:
                     part = _Part(how, stored, shard, positions)
                     work.setdefault(shard.photographs, []).append(part)
-        _extract_shards(encoder, split, list(work.values()))
+        _extract_shards(encoder, split, list(work.values()), watch or _unwatched)
     return [sum(len(positions) for _, positions in shards) for shards in missing]
 
 
@@ -184,14 +190,36 @@ def extract_scales(
     origin: Mapping[str, Any],
     store: Store,
     normalize: bool = True,
+    watch: Watch | None = None,
 ) -> Descriptors:
     """`extract` at each scale of the image size, pooled; each scale is stored on its own."""
-    found = [extract(encoder, split, one, origin, store) for one in at_scales(how, scales)]
-    if len(found) == 1:
-        return found[0]
-    stack = np.stack([one.vectors for one in found])
-    vectors = np.asarray(pool_scales(stack, normalize=normalize))
+    found = [extract(encoder, split, one, origin, store, watch) for one in at_scales(how, scales)]
+    vectors = _pooled([one.vectors for one in found], normalize)
     return replace(found[0], vectors=vectors, made=sum(one.made for one in found))
+
+
+def _pooled(scales: Sequence[np.ndarray], normalize: bool) -> np.ndarray:
+    if len(scales) == 1:
+        return scales[0]
+    return np.asarray(pool_scales(np.stack(scales), normalize=normalize))
+
+
+def describer(
+    encoder: Encoder, how: Extraction, scales: Sequence[float], normalize: bool = True
+) -> Callable[[Split], np.ndarray]:
+    """A function from a split of one photograph to its descriptor [1, C], as `extract_scales`.
+
+    Made once for many calls: nothing is compiled, folded or sent to the devices again, and nothing
+    is stored. A photograph that cannot be read raises its `BadImage`.
+    """
+    one_by_one = replace(how, batch_size=1, workers=0, on_bad_image="fail")
+    functions = [_Describe(encoder, [one]) for one in at_scales(one_by_one, scales)]
+
+    def describe(split: Split) -> np.ndarray:
+        found = [next(one.all(split, [0], [], Clock())) for one in functions]
+        return _pooled([rows for _, rows in found], normalize)
+
+    return describe
 
 
 def at_scales(how: Extraction, scales: Sequence[float]) -> list[Extraction]:
@@ -202,7 +230,10 @@ def at_scales(how: Extraction, scales: Sequence[float]) -> list[Extraction]:
 
 
 def _extract_shards(
-    encoder: Callable[[], Encoder], split: Split, shards: Sequence[Sequence[_Part]]
+    encoder: Callable[[], Encoder],
+    split: Split,
+    shards: Sequence[Sequence[_Part]],
+    watch: Watch,
 ) -> None:
     """Makes and writes the shards; ends with a line that says where the time went."""
     from tqdm import tqdm
@@ -214,7 +245,7 @@ def _extract_shards(
             part.write(split, (), (), (), channels=0)
         return
     describers: dict[tuple[Extraction, ...], _Describe] = {}
-    clock, watch = Clock(), Stopwatch()
+    clock, stopwatch = Clock(), Stopwatch()
     host = parallel.host_name()
     with (
         clock.timed("all"),
@@ -231,18 +262,23 @@ def _extract_shards(
                 for batch, vectors in described:
                     rows.append(vectors)
                     indices.append(batch.indices)
-                    watch.count(batch.count)
+                    stopwatch.count(batch.count)
                     bar.update(batch.count)
+                    watch(batch.count)
             with clock.timed("write"):
                 ends = np.cumsum(describe.channels)
                 for part, end, width in zip(parts, ends, describe.channels, strict=True):
                     own = [vectors[:, end - width : end] for vectors in rows]
                     part.write(split, indices, own, skipped, width)
-    speed = watch.speed()
+    speed = stopwatch.speed()
     if speed is not None and parallel.is_first():
         for folder in {part.stored.folder for parts in shards for part in parts}:
             speed.keep(folder)
     tqdm.write(f"features{host}: {_where_the_time_went(total, clock)}", file=sys.stderr)
+
+
+def _unwatched(count: int) -> None:
+    """Nobody asked."""
 
 
 def _where_the_time_went(photographs: int, clock: Clock) -> str:

@@ -20,7 +20,7 @@ from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
 from jaxret.runs import plan as planning
-from jaxret.runs import ranked_lists
+from jaxret.runs import ranked_lists, records
 from jaxret.runs.query_pictures import sheets
 from jaxret.runtime.artifacts import Store, WorkdirError
 from jaxret.settings import RANDOM, Settings
@@ -69,6 +69,7 @@ def run(
     if jax.process_index() == 0:
         for one in found:
             ranked_lists.save_ranks(one, names[every.index(one.settings)], workdir)
+            records.record(one.settings, workdir)
     results = gather(every, found, context)
     results.gaps = [*plan.gaps, *left_out]
     if suite and suite not in OTHER_SUITES:

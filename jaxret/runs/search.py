@@ -26,6 +26,7 @@ from jaxret.report.figures.pictures import picture_sheet
 from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
+from jaxret.runs import records
 from jaxret.runs.ranked_lists import FOLDER, file_names
 from jaxret.runs.run import dataset_row, environment
 from jaxret.runtime.artifacts import Store
@@ -82,7 +83,7 @@ def search(
     start = time.perf_counter()
     asked = query_split(query, box)
     check_names([settings])
-    settings = replace(settings, dfs="inductive")
+    as_asked, settings = settings, replace(settings, dfs="inductive")
     if box is not None and settings.query_crop is None:
         settings = replace(settings, query_crop="bbox")
     context = RunContext(Store(workdir_of(settings)))
@@ -126,6 +127,7 @@ def search(
         sheet = picture_sheet(found.dataset, shown[0], similarities=shown[1])
         sheet = replace(sheet, model=settings.label, ranking=ranking)
         write_report(results, [sheet], context.store.root)
+        records.record(replace(as_asked, ranking=(ranking,)), context.store.root)
         if settings.save_ranks == ALL:
             write_array(_ids_file(found, ranking, context), ids.astype(np.int32))
     return Found(names, tuple(map(float, similarities[0])), results)

@@ -16,6 +16,7 @@ from jaxret.data.dataset import Dataset, Split
 from jaxret.data.images.resize import OWN_SHAPES, SIDE_MULTIPLE
 from jaxret.descriptors.extraction import (
     Extraction,
+    Watch,
     at_scales,
     described_by,
     extract_scales,
@@ -75,19 +76,23 @@ class Features:
     def _key(self, split: Split) -> list[Any]:
         scales = at_scales(self.how, self.settings.scales)
         mean = {"scales_mean": self.settings.scales_mean}
-        other = len(scales) > 1 and not self._normalizes
+        other = len(scales) > 1 and not self.normalizes
         keys = [described_by(how, self.origin) | (mean if other else {}) for how in scales]
         return [split.fingerprint(), *keys]
 
     @property
-    def _normalizes(self) -> bool:
+    def normalizes(self) -> bool:
         return self.settings.scales_mean == "normalized"
 
     def missing(self, store: Store) -> int:
         """Photographs that must pass the encoder, those of the recalibration pass not counted."""
+        splits = (self.dataset.queries, self.dataset.database)
+        return sum(self.missing_of(split, store) for split in splits)
+
+    def missing_of(self, split: Split, store: Store) -> int:
+        """Those of one split."""
         return sum(
             len(positions)
-            for split in (self.dataset.queries, self.dataset.database)
             for how in at_scales(self.how, self.settings.scales)
             for _, positions in stored_split(split, how, self.origin, store).missing()
         )
@@ -102,7 +107,12 @@ class Features:
         return 0 if path.exists() else len(database)
 
     def make(
-        self, split: Split, load: Callable[[], Encoder], store: Store, clock: Clock
+        self,
+        split: Split,
+        load: Callable[[], Encoder],
+        store: Store,
+        clock: Clock,
+        watch: Watch | None = None,
     ) -> Descriptors:
         """Descriptors of a split: the dataset's queries, its database, or a query of one's own."""
         with self.timed(clock):
@@ -113,7 +123,8 @@ class Features:
                 self.settings.scales,
                 self.origin,
                 store,
-                self._normalizes,
+                self.normalizes,
+                watch,
             )
 
     def encoder(
@@ -125,7 +136,7 @@ class Features:
             if self.recalibration is None:
                 return load()
             with clock.timed("recalibration"):
-                return recalibrated(load(), self.dataset.database, self.recalibration, store)
+                return self.describing(load(), store)
 
         return encoder
 
@@ -146,6 +157,12 @@ class Features:
         if len(known) < len(found):
             return None, ""
         return 1 / sum(1 / one.rate for one in known), known[0].device
+
+    def describing(self, encoder: Encoder, store: Store) -> Encoder:
+        """The encoder as it describes, after the pass over the database where there is one."""
+        if self.recalibration is None:
+            return encoder
+        return recalibrated(encoder, self.dataset.database, self.recalibration, store)
 
 
 def extraction(identity: Identity, dataset: Dataset, settings: Settings) -> Extraction:

@@ -49,12 +49,12 @@ def whiten(
     notes: tuple[str, ...] = ()
     if settings.pca_dim != TRUE_DIM:
         learnt, notes = whitening(database, features, settings, context)
-    rows = _whitened(queries, learnt), _whitened(database, learnt)
+    rows = apply(queries, learnt), apply(database, learnt)
     return Whitened(*rows, notes, learnt is not None)
 
 
-def _whitened(rows: np.ndarray, learnt: PCAWhitening | None) -> np.ndarray:
-    """[n, C] -> [n, D]; of regions [n, R, C] the sum of what each becomes, L2-normalised."""
+def apply(rows: np.ndarray, learnt: PCAWhitening | None) -> np.ndarray:
+    """What was joined, [n, C] -> [n, D]; of regions [n, R, C] the sum of what each becomes."""
     each = _flat(rows) if learnt is None else np.asarray(learnt(_flat(rows)))
     if rows.ndim == 2:
         return each

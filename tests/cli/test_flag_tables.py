@@ -4,8 +4,9 @@ import pytest
 from absl import flags
 
 from jaxret.cli import flag_tables
-from jaxret.cli.flag_tables import MAIN, TRAIN
+from jaxret.cli.flag_tables import EXPLORE, MAIN, TRAIN
 from jaxret.errors import UserError
+from jaxret.explore.settings import ExploreSettings
 from jaxret.main import SWEPT
 from jaxret.settings import Settings
 from jaxret.training.settings import TrainSettings
@@ -63,10 +64,14 @@ def test_every_flag_has_one_row():
     rows = [row.name for group in TRAIN.groups for row in group.rows]
     assert set(rows) == fields | COMMON
     assert len(rows) == len(set(rows))
+    fields = {option.name for option, _ in ExploreSettings.options()}
+    rows = [row.name for group in EXPLORE.groups for row in group.rows]
+    assert set(rows) == fields | {"debug"}
+    assert len(rows) == len(set(rows))
 
 
 def test_every_flag_belongs_to_something():
-    for table in (MAIN, TRAIN):
+    for table in (MAIN, TRAIN, EXPLORE):
         for row in table.rows().values():
             assert row.modes and set(row.modes) <= set(table.modes)
 
