@@ -62,9 +62,19 @@ class CandidateSearch:
         """The first query of each part."""
         return range(0, len(self.queries), PART)
 
-    def run(self, size: int) -> None:
-        """The pass, over blocks of `size` rows, a thread a core."""
-        crowd = self._set_floors(size)
+    def run(
+        self, size: int, floors: NDArray[np.float32] | None = None, crowd: float = math.inf
+    ) -> None:
+        """The pass, over blocks of `size` rows, a thread a core.
+
+        Args:
+          floors: [Q, 1] where they are known; None takes them from a sample.
+          crowd: with `floors`: rows above its own that make a query a hopeless one.
+        """
+        if floors is None:
+            crowd = self._set_floors(size)
+        else:
+            self.floors = floors
         count = len(self.index.rows)
         seen = np.zeros(len(self.queries), np.int64)
 
@@ -131,7 +141,7 @@ class CandidateSearch:
           ((similarities, ids), each [q, count]), and which of the queries are sure [q]. The
           similarities are exact where the products are rough.
         """
-        found, counts = self._collected(asked)
+        found, counts = self.collected(asked)
         sure = (counts >= self.count) & (self.floors[asked, 0] < np.inf)
         nearest = nothing(len(sure), self.count)
         if sure.any():
@@ -144,7 +154,7 @@ class CandidateSearch:
         sure &= nearest[0][:, -1] - self.products.error[asked] >= self.floors[asked, 0]
         return nearest, sure
 
-    def _collected(self, asked: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def collected(self, asked: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(keys of the rows found [q, most], filled up with `LAST`, and how many they are [q])."""
         index, first = divmod(asked.start, PART)
         pieces = []
