@@ -4,6 +4,7 @@
     python -m jaxret.main --suite=table1 --dry_run
     python -m jaxret.main --dataset=FOLDER --query=photo.jpg
     python -m jaxret.main --checkpoint=mine=WORKDIR --model=mine,resnet50+mine
+    python -m jaxret.main --dataset=ilias-core --tars=FOLDER/*.tar --save_descriptors=SHARDS
 
 Comma-separated --model, --dataset, --pca_dim, --pooling, --layers and --image_size run every
 combination; so does --scales with a colon between the sets (1:1,0.71,0.5).
@@ -59,6 +60,19 @@ def define_flags() -> None:
         "or as a pattern, or a folder of --save_descriptors or of ILIAS's published features.",
     )
     flags.DEFINE_string("query_features", None, "Those of the queries, [Q, D], likewise.")
+    flags.DEFINE_string(
+        "distractor_features",
+        None,
+        "Descriptors searched beside those of --features, answers to nothing: a folder of --tars, "
+        "or .npy of [rows, D] in a folder or by a pattern. They pass in blocks and may be a "
+        "hundred million.",
+    )
+    flags.DEFINE_list(
+        "tars",
+        None,
+        "Describe the photographs in these tar files (WebDataset) as --dataset's are described, a "
+        "shard of float16 descriptors each, in --save_descriptors.",
+    )
     flags.DEFINE_string(
         "ground_truth",
         None,
@@ -162,7 +176,11 @@ def _run(values: flags.FlagValues) -> None:
         if not flag("features"):
             raise UserError("--query_features goes with --features: give both.")
         given = flag("features"), flag("query_features"), flag("ground_truth")
-        terminal.evaluate_given(given, every)
+        terminal.evaluate_given(given, every, flag("distractor_features"))
+    elif flag("tars"):
+        if flag("download"):
+            terminal.fetch_missing(every)
+        terminal.describe_tars(flag("tars"), every)
     elif flag("query"):
         box = flag("box") and tuple(_number(text, "box") for text in flag("box"))
         if values["ranking"].present and len(flag("ranking")) > 1:

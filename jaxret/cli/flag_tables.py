@@ -11,12 +11,13 @@ from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_
 from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS, OTHER_SUITES
 from jaxret.settings import LEARNT, STORED, TRUE_DIM
 
-EVALUATION, SUITE, SEARCH, FEATURES, TRAINING, LOOKING = (
-    *("evaluation", "suite", "search", "features", "training", "looking"),
+EVALUATION, SUITE, SEARCH, FEATURES, TARS, TRAINING, LOOKING = (
+    *("evaluation", "suite", "search", "features", "tars", "training", "looking"),
 )
 
-_ALL = (EVALUATION, SUITE, SEARCH, FEATURES)
-_PHOTOGRAPHS = (EVALUATION, SUITE, SEARCH)  # all that begins with photographs and an encoder
+_RANKED = (EVALUATION, SUITE, SEARCH, FEATURES)
+_ALL = (*_RANKED, TARS)
+_PHOTOGRAPHS = (EVALUATION, SUITE, SEARCH, TARS)  # all that begins with photographs, an encoder
 _RUNS = (EVALUATION, SUITE)
 
 
@@ -24,6 +25,8 @@ def _mode(values: flags.FlagValues) -> str:
     """What the flags of `jaxret.main` ask for."""
     if any(values[name].value for name in ("features", "query_features")):
         return FEATURES
+    if values["tars"].value:
+        return TARS
     if values["query"].value:
         return SEARCH
     return SUITE if values["suite"].value else EVALUATION
@@ -126,6 +129,7 @@ MAIN = Table(
         SUITE: "--suite",
         SEARCH: "--query",
         FEATURES: "--features",
+        TARS: "--tars",
     },
     _mode,
     (
@@ -138,12 +142,14 @@ MAIN = Table(
                 Row("download", _PHOTOGRAPHS, (_NOT_DRY,)),
             ),
         ),
+        Group("Tar files", (Row("tars", (TARS,)),)),
         Group("A search", (Row("query", (SEARCH,)), Row("box", (SEARCH,)))),
         Group(
             "Descriptors of your own",
             (
                 Row("features", (FEATURES,)),
                 Row("query_features", (FEATURES,)),
+                Row("distractor_features", (FEATURES,)),
                 Row("ground_truth", (FEATURES,)),
             ),
         ),
@@ -213,28 +219,28 @@ MAIN = Table(
         Group(
             "Ranking",
             (
-                Row("ranking", _ALL),
-                Row("aqe_n", _ALL, (_AQE,)),
-                Row("aqe_weights", _ALL, (_AQE,)),
-                Row("dba_n", _ALL, (_DBA,)),
-                Row("dba_weights", _ALL, (_DBA,)),
-                Row("dba_normalize", _ALL, (_DBA,)),
+                Row("ranking", _RANKED),
+                Row("aqe_n", _RANKED, (_AQE,)),
+                Row("aqe_weights", _RANKED, (_AQE,)),
+                Row("dba_n", _RANKED, (_DBA,)),
+                Row("dba_weights", _RANKED, (_DBA,)),
+                Row("dba_normalize", _RANKED, (_DBA,)),
                 Row("dfs", (EVALUATION, SUITE, FEATURES), (_DFS,)),
-                Row("dfs_truncation", _ALL, (_DFS,)),
-                Row("dfs_kd", _ALL, (_DFS,)),
-                Row("dfs_kq", _ALL, (_DFS, _INDUCTIVE)),
-                Row("dfs_gamma", _ALL, (_DFS,)),
-                Row("dfs_alpha", _ALL, (_DFS,)),
-                Row("dfs_rest", _ALL, (_DFS,)),
-                Row("rank_on", _ALL),
-                Row("block_size", _ALL),
+                Row("dfs_truncation", _RANKED, (_DFS,)),
+                Row("dfs_kd", _RANKED, (_DFS,)),
+                Row("dfs_kq", _RANKED, (_DFS, _INDUCTIVE)),
+                Row("dfs_gamma", _RANKED, (_DFS,)),
+                Row("dfs_alpha", _RANKED, (_DFS,)),
+                Row("dfs_rest", _RANKED, (_DFS,)),
+                Row("rank_on", _RANKED),
+                Row("block_size", _RANKED),
             ),
         ),
         Group(
             "Output",
             (
                 Row("workdir", _ALL),
-                Row("save_ranks", _ALL),
+                Row("save_ranks", _RANKED),
                 Row("save_ranks_as", (EVALUATION, SUITE, FEATURES), (given("save_ranks"),)),
                 Row("save_descriptors", _PHOTOGRAPHS),
                 Row("debug", _ALL),

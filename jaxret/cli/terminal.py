@@ -20,11 +20,15 @@ from jaxret.runs import feature_files as given_features
 from jaxret.runs import plan as planning
 from jaxret.runs import run as runs
 from jaxret.runs import search as searching
+from jaxret.runs.streamed import distractors as behind
+from jaxret.runs.streamed import tar_shards
 from jaxret.runtime.artifacts import Store
 from jaxret.runtime.user_cache import cache_dir
 from jaxret.settings import Settings
 from jaxret.stages.context import RunContext, workdir_of
 from jaxret.stages.encoders import check_names
+
+SHOWN = 5  # photographs left out of tar files that are named
 
 
 @dataclass(frozen=True)
@@ -152,12 +156,29 @@ def search(
     print(f"Report: {workdir_of(settings) / 'report.html'}")
 
 
-def evaluate_given(given: Sequence[str | None], every: Sequence[Settings]) -> None:
+def describe_tars(tars: Sequence[str], every: Sequence[Settings]) -> None:
+    """Describes the photographs of tar files."""
+    [settings] = _only(every, "--tars")
+    found = tar_shards.describe_tars(tars, settings)
+    if jax.process_index() == 0:
+        print(tar_shards.summary(found))
+        for _, reason in found.skipped[:SHOWN]:
+            print(f"- Left out: {reason}")
+        if len(found.skipped) > SHOWN:
+            print(f"- and {len(found.skipped) - SHOWN} more, in {found.folder}/*.npy.json.")
+
+
+def evaluate_given(
+    given: Sequence[str | None], every: Sequence[Settings], distractors: str | None = None
+) -> None:
     """Ranks and evaluates descriptors that were made elsewhere."""
     [settings] = _only(every, "--features")
     features, queries, truth = given
     assert features is not None
-    results = given_features.run_given(features, queries, truth, settings)
+    if distractors is None:
+        results = given_features.run_given(features, queries, truth, settings)
+    else:
+        results = behind.run_beside(features, queries, truth, distractors, settings)
     if jax.process_index() == 0:
         _show(results, workdir_of(settings))
 

@@ -222,6 +222,11 @@ def describer(
     return describe
 
 
+def extractor(encoder: Encoder, how: Extraction) -> "_Describe":
+    """What describes photographs by the encoder, for work that is not cut into shards here."""
+    return _Describe(encoder, (how,))
+
+
 def at_scales(how: Extraction, scales: Sequence[float]) -> list[Extraction]:
     """One extraction a scale."""
     if how.resize == "thumbnail":

@@ -123,14 +123,14 @@ def to_csv(dataset: Dataset, ranking: str, top: Top, count: int) -> str:
     writer = csv.writer(text, lineterminator="\n")
     measure = "score" if "DFS" in ranking or ranking not in RANKINGS else "similarity"
     writer.writerow(["query", "rank", "photograph", measure, *dataset.protocols])
-    names = [one_line(name) for name in dataset.database.names]
+    names = dataset.database.names  # perhaps a hundred million
     for query, ids in enumerate(top.ids[:, :count]):
         judged = list(_judgements(dataset, query))
         for place, image in enumerate(ids.tolist()):
             value = "" if top.scores is None else f"{top.scores[query, place]:.6g}"
             said = [one.get(image, NEGATIVE) for one in judged]
             asked = one_line(dataset.queries.names[query])
-            writer.writerow([asked, place + 1, names[image], value, *said])
+            writer.writerow([asked, place + 1, one_line(names[image]), value, *said])
     return text.getvalue()
 
 

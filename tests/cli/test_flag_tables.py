@@ -15,7 +15,7 @@ SWITCHES = {"dry_run", "download", "debug", "multihost"}
 COMMON = {"debug", "multihost", "coordinator", "processes", "process"}
 MAIN_ALONE = {
     *("suite", "dry_run", "download", "query", "box"),
-    *("features", "query_features", "ground_truth"),
+    *("features", "query_features", "distractor_features", "ground_truth", "tars"),
 }
 
 
@@ -80,7 +80,7 @@ def test_help_says_what_a_flag_belongs_to(main_flags):
     text = " ".join(MAIN.help(main_flags).split())
     assert "A search (--query): --query:" in text
     assert text.startswith("What is done: --suite:") and "For an evaluation and --suite." in text
-    assert "Encoder (an evaluation, --suite and --query): --model:" in text
+    assert "Encoder (an evaluation, --suite, --query and --tars): --model:" in text
     assert "--seed: Seed of the random weights. Only with --weights=random. (default: '0')" in text
     assert "--dry_run" not in text.split("--[no]dry_run")[0]
 

@@ -1,0 +1,1 @@
+"""Databases that no memory holds: described from tar files, searched behind another."""
