@@ -233,3 +233,8 @@ def test_without_libtpu_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr("benchmarks._topology.has_libtpu", lambda: False)
     with pytest.raises(SystemExit, match="pip install libtpu"):
         compile.main(["--model=none", "--rows=7x90"])
+
+
+def test_a_streamed_block_lowers_for_every_platform():
+    program = _programs.stream_program(7, 16, 30, 256, local_mesh())
+    assert "stablehlo" in program.trace().lower(lowering_platforms=PLATFORMS).as_text()

@@ -23,6 +23,7 @@ from jaxret.functional.settings import RankingSettings
 from jaxret.models import batch_norm
 from jaxret.models.encoder import template
 from jaxret.models.spec import ModelSpec
+from jaxret.ranking.streamed import device as streamed
 
 BATCH = 32  # photographs of a program on one device
 CHANNELS = 2048  # of a ResNet-50's descriptors
@@ -249,6 +250,29 @@ def spread_programs(queries: int, rows: int, mesh: Mesh) -> Iterator[Program]:
         {"graph": graph, "lists": _shape(count, s.truncation, dtype=np.int32)},
         {"alpha": s.alpha, "tolerance": s.tolerance, "rounds": s.rounds, "mesh": mesh},
         by_hand=(2 * read, 4 * read),
+    )
+
+
+def stream_program(queries: int, dim: int, k: int, rows: int, mesh: Mesh) -> Program:
+    """One block of a streamed search, `jaxret.ranking.streamed`, its rows dealt out."""
+    best = (
+        _shape(mesh.size, queries, k),
+        _shape(mesh.size, queries, k, dtype=np.int32),
+    )
+    return Program(
+        "streamed block",
+        "float32",
+        streamed._step,
+        {
+            "queries": _shape(queries, dim),
+            "best": best,
+            "bad": _shape(mesh.size, dtype=np.int32),
+            "rows": _shape(rows, dim, dtype=jnp.float16),
+            "first": _shape(dtype=np.int32),
+            "count": _shape(dtype=np.int32),
+        },
+        {"mesh": mesh, "k": k, "unit": True},
+        dealt=frozenset(["best", "bad", "rows"]),
     )
 
 
