@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from jaxret import checkpoint_flag
+from jaxret import checkpoint_flag, ranking_names
 from jaxret.cli import command, flag_tables
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
@@ -62,7 +62,7 @@ def define_flags() -> None:
         "list in it of the distractors that count.",
     )
     command.define_common_flags()
-    command.define_flags(Settings, _SWEPT)
+    command.define_flags(Settings, _SWEPT, {"ranking": ranking_names.split})
     command.define_help(str(__doc__), flag_tables.MAIN)
 
 

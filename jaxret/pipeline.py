@@ -19,6 +19,7 @@ from jaxret.models.learnt_on import leak
 from jaxret.ranking.diffusion.inductive import DiffusionSettings
 from jaxret.ranking.placement import on_device, rank_on
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
+from jaxret.ranking_names import step_names
 from jaxret.runtime import parallel
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages.cached_results import DEPTH, SCORED, CachedResults, Outcome, Top
@@ -122,7 +123,9 @@ def placement(settings: Settings) -> AbstractContextManager[None]:
 
 def rankings_of(settings: Settings, dataset: Dataset) -> list[str]:
     """The rankings asked for, less diffusion where a ranking of the whole database is too much."""
-    return [one for one in settings.ranking if dataset.depth is None or "DFS" not in one]
+    return [
+        one for one in settings.ranking if dataset.depth is None or "DFS" not in step_names(one)
+    ]
 
 
 def not_ranked(settings: Settings, asked: Sequence[str], dataset: Dataset) -> list[str]:

@@ -6,7 +6,7 @@ The digest covers what can change a figure and leaves out where things lie and h
 from dataclasses import dataclass
 from typing import Any
 
-from jaxret import checkpoint_flag, defaults
+from jaxret import checkpoint_flag, defaults, ranking_names
 from jaxret.defaults import CONVENTIONS, RANKINGS
 from jaxret.errors import UserError
 from jaxret.options import Options, option
@@ -33,7 +33,12 @@ class Settings(Options):
     dataset: str = option(
         "demo", "Dataset by name, or a folder of photographs, with a gnd.json or without."
     )
-    ranking: tuple[str, ...] = option(RANKINGS, "Rankings to run, comma-separated.")
+    ranking: tuple[str, ...] = option(
+        RANKINGS,
+        f"Rankings to run, comma-separated: steps joined by plus signs, {ranking_names.ORDER}; "
+        "numbers of a step in parentheses take the place of its flags: "
+        "G+AQE(alpha=3,n=50)+SG(m=100).",
+    )
     allow_missing: bool = option(
         False, "Evaluate a benchmark on those of its photographs that are there."
     )
@@ -253,10 +258,9 @@ class Settings(Options):
 
     def __post_init__(self) -> None:
         self.check_choices()
-        known = (*RANKINGS, *defaults.OTHER_RANKINGS)
         for one in self.ranking:
-            if one not in known:
-                raise UserError(f"--ranking={one} is not known; allowed: {', '.join(known)}.")
+            if one not in defaults.OTHER_RANKINGS:
+                ranking_names.parse(one)
         for name in ("batch_size", "bn_batch_size", "rmac_levels", "dba_n", "width"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -16,7 +16,7 @@ PACKAGE = Path(jaxret.__file__).parent
 ROOMS = (
     ("jaxret", "errors", "defaults"),
     ("options", "runtime", "fetch"),
-    ("checkpoint_flag", "evaluation"),
+    ("checkpoint_flag", "ranking_names", "evaluation"),
     ("settings", "data", "models", "metrics"),
     ("convert", "descriptors"),
     ("functional",),

@@ -57,7 +57,7 @@ def test_members_of_an_ensemble():
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"ranking": ("G", "G+QE")}, r"--ranking=G\+QE is not known; allowed: G, G\+AQE"),
+        ({"ranking": ("G", "G+QE")}, r"'G\+QE': there is no step 'QE' \(nearest: AQE\)"),
         ({"dba_weights": "gordon"}, "--dba_weights=gordon is not known; allowed: gordo"),
         ({"image_size": 1}, "--image_size=1 is too small"),
         ({"scales": (1.0, 0.0)}, r"--scales=\(1\.0, 0\.0\) must be numbers above 0"),

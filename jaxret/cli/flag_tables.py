@@ -9,6 +9,7 @@ from absl import flags
 from jaxret import checkpoint_flag
 from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_than
 from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS
+from jaxret.ranking_names import step_names
 from jaxret.settings import LEARNT, STORED, TRUE_DIM
 
 EVALUATION, SUITE, SEARCH, FEATURES, TRAINING = (
@@ -38,11 +39,12 @@ def _rankings(values: flags.FlagValues, mode: str) -> list[str] | None:
     return rankings[:1] if mode == SEARCH else rankings
 
 
-def _ranked_with(step: str) -> Need:
+def _ranked_with(step: str, *others: str) -> Need:
     def holds(values: flags.FlagValues, mode: str) -> bool:
         rankings = _rankings(values, mode)
         return rankings is None or any(
-            step in one.split("+") or one in OTHER_RANKINGS for one in rankings
+            one in OTHER_RANKINGS or not {step, *others}.isdisjoint(step_names(one))
+            for one in rankings
         )
 
     return Need(f"a --ranking with {step}", holds)
@@ -83,7 +85,8 @@ def _benchmark_asked(values: flags.FlagValues, mode: str) -> bool:
     return mode == SUITE or any(name in BENCHMARKS for name in names)
 
 
-_AQE, _DBA, _DFS = (_ranked_with(step) for step in ("AQE", "DBA", "DFS"))
+_AQE, _DBA, _DFS = _ranked_with("AQE"), _ranked_with("DBA"), _ranked_with("DFS")
+_AQE_OF_ANY_WEIGHTS = _ranked_with("AQE", "AQEwD")
 _CHECKPOINT_FILE = Need("a file in --checkpoint", _file_in_checkpoint)
 _WHITENED = Need(f"a --pca_dim other than {TRUE_DIM}", _whitened)
 _LEARNT = Need("a whitening that is learnt (with --features: a --pca_dim)", _learnt)
@@ -185,7 +188,7 @@ MAIN = Table(
             "Ranking",
             (
                 Row("ranking", _ALL),
-                Row("aqe_n", _ALL, (_AQE,)),
+                Row("aqe_n", _ALL, (_AQE_OF_ANY_WEIGHTS,)),
                 Row("aqe_weights", _ALL, (_AQE,)),
                 Row("dba_n", _ALL, (_DBA,)),
                 Row("dba_weights", _ALL, (_DBA,)),

@@ -6,6 +6,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from jaxret.ranking_names import step_names
 from jaxret.report.figures.charts import dimension_curves, ranking_bars
 from jaxret.report.figures.pictures import Sheet
 from jaxret.report.page.comparison import comparisons
@@ -119,7 +120,7 @@ def _within_limit(sheets: Sequence[Sheet]) -> list[Sheet]:
 
 def _used_words(results: Results) -> dict[str, list[tuple[str, str]]]:
     """The explanations that this page needs."""
-    rankings = "+".join(results.values("ranking")).split("+")
+    rankings = {step for one in results.values("ranking") for step in step_names(one)}
     protocols = results.values("protocol")
     return {
         "rankings": [(word, text) for word, text in RANKING_WORDS.items() if word in rankings],
