@@ -5,7 +5,7 @@
     python -m jaxret.main --dataset=FOLDER --query=photo.jpg
     python -m jaxret.main --checkpoint=mine=WORKDIR --model=mine,resnet50+mine
 
-Comma-separated --model, --dataset and --pca_dim run every combination.
+Comma-separated --model, --dataset, --pca_dim and --store run every combination.
 """
 
 from jaxret.runtime import preemption
@@ -25,7 +25,7 @@ from jaxret.cli import command, flag_tables
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
 
-_SWEPT = ("model", "dataset", "pca_dim")  # a comma makes one evaluation for each value
+_SWEPT = ("model", "dataset", "pca_dim", "store")  # a comma makes one evaluation for each value
 
 
 def define_flags() -> None:
@@ -80,8 +80,8 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     models = checkpoint_flag.models(fixed["checkpoint"], said, bool(values["model"].present))
     swept = itertools.product(models, *(_value(values, name) or [None] for name in _SWEPT[1:]))
     return [
-        Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim))
-        for model, dataset, dim in swept
+        Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim), store=store)
+        for model, dataset, dim, store in swept
     ]
 
 

@@ -6,7 +6,7 @@ The digest covers what can change a figure and leaves out where things lie and h
 from dataclasses import dataclass
 from typing import Any
 
-from jaxret import checkpoint_flag, defaults, ranking_names
+from jaxret import checkpoint_flag, defaults, ranking_names, store_flag
 from jaxret.defaults import CONVENTIONS, RANKINGS
 from jaxret.errors import UserError
 from jaxret.options import Options, option
@@ -179,6 +179,15 @@ class Settings(Options):
         None, "Learn the PCA on this dataset's database instead of the evaluated one's."
     )
 
+    store: str = option(
+        store_flag.WHOLE,
+        "How the database's descriptors are kept and searched; queries stay whole: "
+        f"{', '.join(store_flag.STORES)}, where M is bytes a photograph (pq64).",
+    )
+    store_rescore: int = option(
+        0, "Put this many first results of a search in codes in the order of whole descriptors."
+    )
+
     aqe_n: int | None = option(
         None,
         f"Neighbours averaged into a query. Unset: {defaults.AQE_N}, and "
@@ -261,6 +270,9 @@ class Settings(Options):
         for one in self.ranking:
             if one not in defaults.OTHER_RANKINGS:
                 ranking_names.parse(one)
+        store_flag.check(self.store)
+        if self.store_rescore < 0:
+            raise UserError(f"--store_rescore={self.store_rescore} must be 0 or more.")
         for name in ("batch_size", "bn_batch_size", "rmac_levels", "dba_n", "width"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -339,8 +351,13 @@ class Settings(Options):
 
     @property
     def label(self) -> str:
-        """What tables call the encoder."""
-        return self.model + (RANDOM if self.weights == "random" else "")
+        """What tables call the encoder, and a database of its descriptors that is compressed."""
+        return self.model + (RANDOM if self.weights == "random" else "") + self.store_mark
+
+    @property
+    def store_mark(self) -> str:
+        """What tables put behind the encoder's name."""
+        return store_flag.mark(self.store, self.store_rescore)
 
     @property
     def data_options(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ PACKAGE = Path(jaxret.__file__).parent
 ROOMS = (
     ("jaxret", "errors", "defaults"),
     ("options", "runtime", "fetch"),
-    ("checkpoint_flag", "ranking_names", "evaluation"),
+    ("checkpoint_flag", "ranking_names", "store_flag", "evaluation"),
     ("settings", "data", "models", "metrics"),
     ("convert", "descriptors"),
     ("functional",),

@@ -31,6 +31,8 @@ def other_value(option, kind):
         return (1.0, 0.5)
     if option.name == "ranking":
         return ("G",)
+    if option.name == "store":
+        return "pq64"
     if option.metadata["choices"]:
         others = [c for c in option.metadata["choices"] if c != option.default]
         return (others[0],) if isinstance(option.default, tuple) else others[0]

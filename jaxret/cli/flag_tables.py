@@ -11,6 +11,7 @@ from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_
 from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS
 from jaxret.ranking_names import step_names
 from jaxret.settings import LEARNT, STORED, TRUE_DIM
+from jaxret.store_flag import WHOLE
 
 EVALUATION, SUITE, SEARCH, FEATURES, TRAINING = (
     *("evaluation", "suite", "search", "features", "training"),
@@ -19,6 +20,7 @@ EVALUATION, SUITE, SEARCH, FEATURES, TRAINING = (
 _ALL = (EVALUATION, SUITE, SEARCH, FEATURES)
 _PHOTOGRAPHS = (EVALUATION, SUITE, SEARCH)  # all that begins with photographs and an encoder
 _RUNS = (EVALUATION, SUITE)
+_COUNTED = (EVALUATION, FEATURES)  # all that is evaluated beyond the paper's tables
 
 
 def _mode(values: flags.FlagValues) -> str:
@@ -93,6 +95,10 @@ _LEARNT = Need("a whitening that is learnt (with --features: a --pca_dim)", _lea
 _WITH_WEIGHTS = Need(
     "a model (--whitening=checkpoint), or a FILE",
     lambda values, mode: mode != FEATURES or values["whitening"].value != STORED,
+)
+_COMPRESSED = Need(
+    f"a --store other than {WHOLE}",
+    lambda values, mode: not {WHOLE}.issuperset(values["store"].value or ()),
 )
 _BENCHMARK = Need("a benchmark in --dataset", _benchmark_asked)
 _NOT_DRY = other_than("dry_run", True, "--nodry_run")
@@ -182,6 +188,8 @@ MAIN = Table(
                 Row("whitening", _ALL, (_WHITENED, _WITH_WEIGHTS)),
                 Row("whitening_floor", _ALL, (_WHITENED, _LEARNT)),
                 Row("whiten_on", _PHOTOGRAPHS, (_WHITENED, equals("whitening", LEARNT))),
+                Row("store", _COUNTED),
+                Row("store_rescore", _COUNTED, (_COMPRESSED,)),
             ),
         ),
         Group(

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from jaxret.runtime.user_cache import cache_dir
 from jaxret.settings import Settings
 from jaxret.stages.context import RunContext, workdir_of
 from jaxret.stages.encoders import check_names
+from jaxret.store_flag import WHOLE
 
 
 @dataclass(frozen=True)
@@ -153,12 +154,12 @@ def search(
 
 def evaluate_given(given: Sequence[str | None], every: Sequence[Settings]) -> None:
     """Ranks and evaluates descriptors that were made elsewhere."""
-    [settings] = _only(every, "--features")
+    _only(list({replace(one, store=WHOLE) for one in every}), "--features")
     features, queries, truth = given
     assert features is not None
-    results = given_features.run_given(features, queries, truth, settings)
+    results = given_features.run_given(features, queries, truth, every)
     if jax.process_index() == 0:
-        _show(results, workdir_of(settings))
+        _show(results, workdir_of(every[0]))
 
 
 def _only(every: Sequence[Settings], flag: str) -> Sequence[Settings]:

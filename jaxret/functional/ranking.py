@@ -6,7 +6,7 @@ that need it, and on the devices where the descriptors lie.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Protocol
@@ -116,13 +116,19 @@ class Searches:
 
 @dataclass(frozen=True)
 class Database:
-    """The plain or the augmented database, its neighbour lists and its diffusion."""
+    """The plain or the augmented database, its neighbour lists and its diffusion.
+
+    Attributes:
+      answer: the global search (queries, k) in a database that is kept as codes; `rows` is then
+        what the codes say. None where the rows themselves are searched.
+    """
 
     rows: jax.Array
     list_length: int
     settings: RankingSettings
     on: Machine = field(default_factory=OneDevice)
     is_unit: bool = True
+    answer: Callable[[jax.Array, int], Neighbours] | None = None
 
     @cached_property
     def nearest(self) -> Neighbours:
@@ -136,7 +142,18 @@ class Database:
         near = sims[:, : s.dba_n], ids[:, : s.dba_n]
         rows = augment(self.rows, near, s.dba_weights, s.dba_normalize, s.dba_alpha)
         is_unit = s.dba_normalize or s.dba_n == 0
-        return replace(self, rows=rows, list_length=s.diffusion.list_length, is_unit=is_unit)
+        return replace(
+            self,
+            rows=rows,
+            list_length=s.diffusion.list_length,
+            is_unit=is_unit,
+            answer=None,
+        )
+
+    @cached_property
+    def decoded(self) -> Database:
+        """The rows alone."""
+        return self if self.answer is None else replace(self, answer=None)
 
     @cached_property
     def unit(self) -> Database:
@@ -166,13 +183,21 @@ class Search:
     @cached_property
     def order(self) -> Neighbours:
         """Global search: the database in order for every query, each [Q, N] or [Q, depth]."""
-        depth = self.database.settings.depth
-        return (
-            order(self.sims) if depth is None else best(self.sims, min(depth, self.sims.shape[1]))
-        )
+        depth, size = self.database.settings.depth, len(self.database.rows)
+        if self.database.answer is not None:
+            return self.database.answer(self.queries, size if depth is None else min(depth, size))
+        return order(self.sims) if depth is None else best(self.sims, min(depth, size))
+
+    def _nearest(self, n: int) -> Neighbours:
+        """The first of the order with their cosines."""
+        n = min(n, len(self.database.rows))
+        if self.database.answer is None:
+            return best(self.sims, n)
+        ids = self.order[1][:, :n]
+        return jnp.take_along_axis(self.sims, ids, axis=1), ids
 
     def expanded(self, n: int) -> Search:
-        nearest = best(self.sims, min(n, self.sims.shape[1]))
+        nearest = self._nearest(n)
         s = self.database.settings
         rows = expand(self.queries, self.database.rows, nearest, s.aqe_weights, s.aqe_alpha)
         return Search(rows, self.database)
@@ -184,8 +209,9 @@ class Search:
     @cached_property
     def diffused(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """(scores [Q, N] in the order of the ids, ids [Q, N], number of isolated queries)."""
-        if not self.database.is_unit:
-            return Search(self.queries, self.database.unit).diffused
+        plain = self.database.unit.decoded
+        if plain is not self.database:
+            return Search(self.queries, plain).diffused
         s = self.database.settings
         if s.dfs == "joint":
             nearest = others(self._joint_nearest())

@@ -12,7 +12,7 @@ import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from jaxret.functional.ranking import Database, Searches
 from jaxret.functional.reranking import RERANKINGS, reranked
 from jaxret.functional.settings import RankingSettings, list_length, names_of, settings_of
 from jaxret.ranking import expansion
+from jaxret.ranking.compression.index import CompressedIndex
 from jaxret.ranking.diffusion import offline, offline_files
 from jaxret.ranking.diffusion.inductive import combine
 from jaxret.ranking.diffusion.joint import JointDiffusion
@@ -61,6 +62,20 @@ class Ranked:
     scores: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A database that is kept as codes.
+
+    Attributes:
+      index: the codes.
+      rescored: how many first results of a search in codes are put in the order of their whole
+        descriptors.
+    """
+
+    index: CompressedIndex
+    rescored: int = 0
+
+
 def rank_all(
     queries: ArrayLike,
     database: ArrayLike,
@@ -68,6 +83,7 @@ def rank_all(
     settings: RankingSettings | None = None,
     folder: Path | None = None,
     scored: int = 0,
+    stored: Stored | None = None,
 ) -> dict[str, Ranked]:
     """Every ranking asked for, by name, in the order asked for.
 
@@ -81,6 +97,8 @@ def rank_all(
       folder: where inductive diffusion keeps its offline stage for the next call, and finds it; a
         database so large that it is wanted is ranked from the host.
       scored: of how many first results the scores are kept, on the host.
+      stored: the codes that take the place of the database: global searches are of whole queries in
+        codes; what is averaged, diffused and re-ranked is what the codes say.
 
     Returns:
       Rankings; their ids are `jax.Array`s where queries or database were.
@@ -94,7 +112,7 @@ def rank_all(
             "Diffusion ranks the whole database: leave out depth, or rankings with DFS."
         )
     place = _on_devices if folder is None and on_device(queries, database) else _on_host
-    make = place(queries, database, folder)
+    make = place(queries, database, folder, stored)
     searches: dict[RankingSettings, _Searches | Searches] = {}
     for numbers in dict.fromkeys(one.settings for one in recipes.values()):
         steps = [one.names for one in recipes.values() if one.settings == numbers]
@@ -131,20 +149,32 @@ class _Recipe:
         return names_of(self.steps)
 
 
-def _on_host(queries: ArrayLike, database: ArrayLike, folder: Path | None) -> _Make:
+def _on_host(
+    queries: ArrayLike, database: ArrayLike, folder: Path | None, stored: Stored | None
+) -> _Make:
     rows = unit_rows(database, "database")
     asked = unit_rows(queries, "query", rows.shape[1])
     _refuse_empty(rows)
-    return lambda length, s: _Searches(asked, _Database(rows, length, s, folder))
+    answer: _Answer | None = None
+    if stored is not None:
+        answer = partial(stored.index.order, exact=rows, first=stored.rescored)
+        rows = stored.index.decoded()
+    return lambda length, s: _Searches(asked, _Database(rows, length, s, folder, answer))
 
 
-def _on_devices(queries: ArrayLike, database: ArrayLike, _: Path | None) -> _Make:
+def _on_devices(
+    queries: ArrayLike, database: ArrayLike, _: Path | None, stored: Stored | None
+) -> _Make:
     devices = Devices.of(queries, database)
     rows = devices.unit_rows(database, "database")
     asked = devices.unit_rows(queries, "query", rows.shape[1])
     _refuse_empty(rows)
     machine = devices.for_diffusion(len(asked) + len(rows))
-    return lambda length, s: Searches(asked, Database(rows, length, s, machine))
+    answer: Any = None
+    if stored is not None:
+        answer = devices.answer(stored.index, rows, stored.rescored)
+        rows = devices.rows(stored.index.decoded(), "database")
+    return lambda length, s: Searches(asked, Database(rows, length, s, machine, answer=answer))
 
 
 def _refuse_empty(database: NDArray[np.float32] | jax.Array) -> None:
@@ -198,6 +228,7 @@ class _Database:
     list_length: int
     settings: RankingSettings
     folder: Path | None = None
+    answer: _Answer | None = None  # as that of `functional.ranking.Database`
 
     @cached_property
     def nearest(self) -> Neighbours:
@@ -216,6 +247,11 @@ class _Database:
         """The database for diffusion, whose graph wants cosines."""
         rows, _ = normalised(self.rows)
         return self if rows is self.rows else replace(self, rows=rows)
+
+    @cached_property
+    def decoded(self) -> _Database:
+        """The rows alone."""
+        return self if self.answer is None else replace(self, answer=None)
 
     @cached_property
     def diffused(self) -> Rows:
@@ -244,12 +280,17 @@ class _Search:
         """Global search: the database in order for every query, each [Q, N] or [Q, depth]."""
         rows, depth = self.database.rows, self.settings.depth
         k = len(rows) if depth is None else min(depth, len(rows))
+        if self.database.answer is not None:
+            return self.database.answer(self.queries, k)
         return search(self.queries, rows, k, self.settings.block_size)
 
     def expanded(self, n: int) -> _Search:
+        s, rows = self.settings, self.database.rows
         sims, ids = self.order
         nearest = (sims[:, :n], ids[:, :n])
-        s, rows = self.settings, self.database.rows
+        if self.database.answer is not None:  # what it orders by are no cosines
+            cosines = np.einsum("qd,qnd->qn", self.queries, rows[nearest[1]], dtype=np.float64)
+            nearest = cosines.astype(np.float32), nearest[1]
         queries = expansion.expand(self.queries, rows, nearest, s.aqe_weights, s.aqe_alpha)
         return _Search(queries, self.database)
 
@@ -261,8 +302,9 @@ class _Search:
     @cached_property
     def diffused(self) -> tuple[NDArray[np.float32], NDArray[np.int32], int]:
         """(scores [Q, N] in the order of the ids, ids [Q, N], number of isolated queries)."""
-        if self.database.unit is not self.database:
-            return _Search(self.queries, self.database.unit).diffused
+        plain = self.database.unit.decoded
+        if plain is not self.database:
+            return _Search(self.queries, plain).diffused
         s = self.settings
         if s.dfs == "joint":
             rows = offline.diffuse(self._joint_lists(), s.diffusion, s.block_size)
@@ -333,4 +375,5 @@ class _Searches:
         return self._augmented.expanded(self.database.settings.aqe_n_with_dba)
 
 
+_Answer = Callable[[NDArray[np.float32], int], Neighbours]
 _Make = Callable[[int, RankingSettings], _Searches | Searches]

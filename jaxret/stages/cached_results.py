@@ -24,7 +24,7 @@ from jaxret.ranking.rankings import RankingSettings
 from jaxret.ranking_names import step_names
 from jaxret.runtime.artifacts import Store, digest, read_arrays, write_arrays, write_json
 from jaxret.settings import Settings
-from jaxret.stages import whitening
+from jaxret.stages import storing, whitening
 from jaxret.stages.context import RunContext
 from jaxret.stages.features import Features
 
@@ -108,6 +108,7 @@ class CachedResults:
             "metrics": list(dataset.metrics),
             "pca": whitening.origin(features, settings, context),
             "numbers": numbers,
+            **storing.origin(settings, context),
         }
         may_skip, database = features[0].how.on_bad_image == "skip", len(dataset.database)
         return cls(context.store, key, may_skip, database, settings.saved_ranks(database))

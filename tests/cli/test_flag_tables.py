@@ -40,7 +40,7 @@ def values_of(settings, others, lists=()):
 
 @pytest.fixture
 def main_flags():
-    return values_of(Settings, MAIN_ALONE | COMMON, ("model", "dataset", "pca_dim"))
+    return values_of(Settings, MAIN_ALONE | COMMON, ("model", "dataset", "pca_dim", "store"))
 
 
 @pytest.fixture
