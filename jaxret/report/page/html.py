@@ -14,6 +14,7 @@ from jaxret.report.page.glossary import GLOSSARY, METRIC_WORDS, PROTOCOL_WORDS, 
 from jaxret.report.page.queries import query_profiles, query_tables
 from jaxret.report.page.summary import key_numbers, timings
 from jaxret.report.results import Results
+from jaxret.report.stores import store_curves
 from jaxret.report.tables.cells import DASH, Cell, signed
 from jaxret.report.tables.layouts import headlines, precisions, tables
 from jaxret.report.tables.plain import footnotes, one_line, slug
@@ -36,6 +37,7 @@ def page(results: Results, sheets: Sequence[Sheet] = ()) -> str:
             precisions=[] if results.suite else precisions(results),
             bars=ranking_bars(results),
             curves=dimension_curves(results),
+            stores=[curve.plot for curve in store_curves(results)],
             profiles=query_profiles(results),
             queries=query_tables(results),
             comparisons=comparisons(results),
