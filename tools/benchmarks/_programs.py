@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jaxret import defaults, functional
 from jaxret.defaults import RANKINGS
 from jaxret.descriptors import extraction, multiscale, pooling, whitening
-from jaxret.functional import diffusion, neighbours, ranking, sharded
+from jaxret.functional import compression, diffusion, neighbours, ranking, sharded
 from jaxret.functional.settings import RankingSettings
 from jaxret.models import batch_norm
 from jaxret.models.encoder import template
@@ -26,6 +26,8 @@ from jaxret.models.spec import ModelSpec
 BATCH = 32  # photographs of a program on one device
 CHANNELS = 2048  # of a ResNet-50's descriptors
 DIM = defaults.PCA_DIM
+PARTS = 64  # bytes a photograph of the product quantisation
+K, RESCORED = 1000, 100  # results of a search in codes, and how many of them are scored again
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,12 @@ def for_others(queries: int, rows: int) -> Iterator[Program]:
     }
     for again in (functional.superglobal, functional.k_reciprocal):
         yield Program(again.__name__, "float32", again, listed)  # type: ignore[attr-defined]
+    mean = {"aggregation": "mean"}
+    yield Program("superglobal, mean", "float32", functional.superglobal, listed, mean)
+    for name in ("G+DBA+AQE(alpha=3,n=50)+SG(m=100)", "G+AQEwD+KR"):
+        composed = {"queries": _shape(queries, DIM), "database": _shape(rows, DIM)}
+        yield Program(f"rank {name}", "float32", functional.rank, composed, {"ranking": name})
+    yield from in_codes(queries, rows)
     vectors = _shape(rows, CHANNELS)
     yield Program("whitening", "float32", functional.whitening, {"x": vectors}, {"dim": DIM})
     projection = {"mean": _shape(CHANNELS), "projection": _shape(DIM, CHANNELS)}
@@ -277,6 +285,35 @@ def for_others(queries: int, rows: int) -> Iterator[Program]:
             "junk": _shape(rows, dtype=bool),
         },
     )
+
+
+def in_codes(queries: int, rows: int) -> Iterator[Program]:
+    """Compressing a database, and searching in it, by each codec."""
+    turn, vectors = _shape(DIM, DIM), _shape(rows, DIM)
+    k = min(rows, K)
+    line = _shape(DIM)
+    codecs: dict[str, tuple[Any, int, Any]] = {
+        "float16": (compression.Half(), DIM, np.float16),
+        "int8": (compression.Scalar(line, line), DIM, np.uint8),  # type: ignore[arg-type]
+        "pq64": (
+            compression.Product(turn, _shape(PARTS, 256, DIM // PARTS)),  # type: ignore[arg-type]
+            *(PARTS, np.uint8),
+        ),
+        "binary": (compression.Binary(turn), DIM // 8, np.uint8),  # type: ignore[arg-type]
+    }
+    for name, (codec, size, dtype) in codecs.items():
+        codes = _shape(rows, size, dtype=dtype)
+        given = {"codec": codec, "rows": vectors}
+        yield Program(f"encode {name}", "float32", compression.encode, given)
+        asked = {"queries": _shape(queries, DIM), "codec": codec, "codes": codes}
+        yield Program(f"top_k_codes {name}", "float32", compression.top_k_codes, asked, {"k": k})
+    found = {
+        "queries": _shape(queries, DIM),
+        "database": vectors,
+        "found": _neighbours(queries, k),
+    }
+    first = {"first": min(k, RESCORED)}
+    yield Program("rescored", "float32", compression.rescored, found, first)
 
 
 def _neighbours(count: int, k: int) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
