@@ -13,8 +13,8 @@ from jaxret.ranking_names import step_names
 from jaxret.settings import LEARNT, STORED, TRUE_DIM
 from jaxret.store_flag import WHOLE
 
-EVALUATION, SUITE, SEARCH, FEATURES, TRAINING = (
-    *("evaluation", "suite", "search", "features", "training"),
+EVALUATION, SUITE, SEARCH, FEATURES, TRAINING, HEAD = (
+    *("evaluation", "suite", "search", "features", "training", "head"),
 )
 
 _ALL = (EVALUATION, SUITE, SEARCH, FEATURES)
@@ -240,59 +240,74 @@ def _train(name: str, *needs: Need) -> Row:
     return Row(name, (TRAINING,), needs)
 
 
+def _both(name: str, *needs: Need) -> Row:
+    return Row(name, (TRAINING, HEAD), needs)
+
+
+def _loss(values: flags.FlagValues, mode: str) -> str:
+    """Of what is learnt."""
+    return str(values["head_loss" if mode == HEAD else "loss"].value)
+
+
 _CONTRASTIVE = equals("loss", "simclr", "mocov2")
+_SOFTMAX = Need(
+    "--loss=simclr|mocov2 (--head_loss=classification)",
+    lambda values, mode: _loss(values, mode) != "ap",
+)
+_AP = Need("--loss=ap (--head_loss=ap)", lambda values, mode: _loss(values, mode) == "ap")
 _HELD_OUT = other_than("held_out", 0, "--held_out above 0")
 
 TRAIN = Table(
-    {TRAINING: "a training"},
-    lambda values: TRAINING,
+    {TRAINING: "a training of an encoder", HEAD: "--train=head"},
+    lambda values: HEAD if values["train"].value == "head" else TRAINING,
     (
         Group(
             "What is learnt",
             (
-                *map(_train, ("dataset", "model", "init", "loss", "augmentation", "pooling")),
-                _train("temperature", _CONTRASTIVE),
+                *map(_both, ("train", "dataset", "model", "init")),
+                *(Row(name, (HEAD,)) for name in ("head_loss", "head_dim", "describe_size")),
+                *map(_train, ("loss", "augmentation", "pooling")),
+                _both("temperature", _SOFTMAX),
                 _train("projection_dim", _CONTRASTIVE),
                 _train("projection_hidden", _CONTRASTIVE),
                 _train("queue_size", equals("loss", "mocov2")),
                 _train("slow_momentum", equals("loss", "mocov2")),
-                _train("ap_bins", equals("loss", "ap")),
-                _train("ap_group", equals("loss", "ap")),
-                _train("seed"),
+                _both("ap_bins", _AP),
+                _both("ap_group", _AP),
+                _both("seed"),
             ),
         ),
         Group(
             "Steps",
             (
-                *map(_train, ("steps", "batch_size", "image_size", "stored_size", "optimizer")),
-                *map(_train, ("learning_rate", "warmup_steps")),
-                _train("momentum", equals("optimizer", "sgd", "lars")),
-                *map(_train, ("weight_decay", "clip_norm", "accumulate", "dtype", "remat")),
+                *map(_both, ("steps", "batch_size", "optimizer", "learning_rate", "warmup_steps")),
+                *map(_train, ("image_size", "stored_size")),
+                _both("momentum", equals("optimizer", "sgd", "lars")),
+                *map(_both, ("weight_decay", "clip_norm", "accumulate")),
+                *map(_train, ("dtype", "remat")),
             ),
         ),
         Group(
             "Held-out part",
             (
-                _train("held_out"),
-                _train("validate_every", _HELD_OUT),
+                _both("held_out"),
+                _both("validate_every", _HELD_OUT),
                 _train("validation_size", _HELD_OUT),
             ),
         ),
         Group(
             "Places, output",
-            tuple(
-                map(_train, (
-                    *("workdir", "checkpoint_every", "data_dir", "weights_dir", "workers"),
-                    "debug",
-                ))
+            (
+                *map(_both, ("workdir", "data_dir", "weights_dir", "workers", "debug")),
+                _train("checkpoint_every"),
             ),
         ),
         Group(
             "Several hosts",
             (
-                _train("multihost"),
-                *(_train(n, given("multihost")) for n in ("coordinator", "processes", "process")),
+                _both("multihost"),
+                *(_both(n, given("multihost")) for n in ("coordinator", "processes", "process")),
             ),
         ),
     ),
-)  # fmt: skip
+)

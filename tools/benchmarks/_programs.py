@@ -158,6 +158,7 @@ def after_the_encoder(queries: int, rows: int) -> Iterator[Program]:
     """What an evaluation of `rows` photographs runs on descriptors."""
     yield from descriptor_programs(rows)
     yield from ranking_programs(queries, rows)
+    yield from behind_a_search(queries, rows)
 
 
 def ranking_programs(queries: int, rows: int) -> Iterator[Program]:
@@ -255,20 +256,7 @@ def spread_programs(queries: int, rows: int, mesh: Mesh) -> Iterator[Program]:
 
 
 def for_others(queries: int, rows: int) -> Iterator[Program]:
-    """The rest of `jaxret.functional`: re-rankings, and what an evaluation has in another form."""
-    listed = {
-        "queries": _shape(queries, DIM),
-        "database": _shape(rows, DIM),
-        "ids": _shape(queries, rows, dtype=np.int32),
-    }
-    for again in (functional.superglobal, functional.k_reciprocal):
-        yield Program(again.__name__, "float32", again, listed)  # type: ignore[attr-defined]
-    mean = {"aggregation": "mean"}
-    yield Program("superglobal, mean", "float32", functional.superglobal, listed, mean)
-    for name in ("G+DBA+AQE(alpha=3,n=50)+SG(m=100)", "G+AQEwD+KR"):
-        composed = {"queries": _shape(queries, DIM), "database": _shape(rows, DIM)}
-        yield Program(f"rank {name}", "float32", functional.rank, composed, {"ranking": name})
-    yield from in_codes(queries, rows)
+    """The rest of `jaxret.functional`, which an evaluation has in another form."""
     vectors = _shape(rows, CHANNELS)
     yield Program("whitening", "float32", functional.whitening, {"x": vectors}, {"dim": DIM})
     projection = {"mean": _shape(CHANNELS), "projection": _shape(DIM, CHANNELS)}
@@ -285,6 +273,23 @@ def for_others(queries: int, rows: int) -> Iterator[Program]:
             "junk": _shape(rows, dtype=bool),
         },
     )
+
+
+def behind_a_search(queries: int, rows: int) -> Iterator[Program]:
+    """Re-rankings, rankings beyond the study's, and searches in a compressed database."""
+    listed = {
+        "queries": _shape(queries, DIM),
+        "database": _shape(rows, DIM),
+        "ids": _shape(queries, rows, dtype=np.int32),
+    }
+    for again in (functional.superglobal, functional.k_reciprocal):
+        yield Program(again.__name__, "float32", again, listed)  # type: ignore[attr-defined]
+    mean = {"aggregation": "mean"}
+    yield Program("superglobal, mean", "float32", functional.superglobal, listed, mean)
+    for name in ("G+DBA+AQE(alpha=3,n=50)+SG(m=100)", "G+AQEwD+KR"):
+        composed = {"queries": _shape(queries, DIM), "database": _shape(rows, DIM)}
+        yield Program(f"rank {name}", "float32", functional.rank, composed, {"ranking": name})
+    yield from in_codes(queries, rows)
 
 
 def in_codes(queries: int, rows: int) -> Iterator[Program]:
