@@ -27,6 +27,7 @@ from jaxret.runtime import parallel
 from jaxret.runtime.artifacts import Store
 from jaxret.settings import Settings
 from jaxret.stages.context import RunContext
+from jaxret.stages.features import concatenate
 from jaxret.stages.whitening import pca_dim
 from jaxret.training import optimizers
 from jaxret.training.curves import Curves
@@ -128,8 +129,9 @@ def _describe(settings: TrainSettings, workdir: Path) -> Described:
     back = collection.held_out(settings.held_out, settings.seed)
     held_out = held_out_dataset(collection, back, settings.seed) if back.any() else None
     check_enough(collection, back | collection.junk, held_out, settings.batch_size)
-    queries, database = describe(context.features(how.model, how.dataset, how), context)
-    return Described(np.concatenate([np.asarray(database), np.asarray(queries)]), collection, back)
+    described = describe(context.features(how.model, how.dataset, how), context)
+    queries, database = (concatenate([one]) for one in described)
+    return Described(np.concatenate([database, queries]), collection, back)
 
 
 def _whitening(rows: np.ndarray, settings: TrainSettings) -> PCAWhitening:

@@ -89,9 +89,9 @@ def test_classification_is_torchs_cross_entropy_of_cosines():
 def test_from_photographs_to_an_evaluation_with_the_layer(folder_of, tmp_path):
     folder, workdir = folder_of(60, instances=8), tmp_path / "head"
     settings = TrainSettings(
-        **{**COMMON, "steps": 20, "validate_every": 10},
+        **{**COMMON, "steps": 20, "validate_every": 10, "batch_size": 8},
         **{"dataset": str(folder), "model": "tiny", "init": "random", "workdir": str(workdir)},
-        **{"describe_size": 64, "head_dim": 8, "batch_size": 8},
+        **{"describe_size": 64, "head_dim": 8},
     )
     lines = []
     trained = train_head(settings, lines.append)
