@@ -2,6 +2,7 @@
 
 python tools/ablation.py --features=db.npy --query_features=q.npy --ground_truth=gnd.pkl
 python tools/ablation.py ... --sweep=kd=10,50,200 --sweep=gamma=1,3 --dfs=inductive
+python tools/ablation.py ... --sweep=sg_m=100,400 --sweep=store=float32,pq64,binary
 """
 
 from jaxret.runtime import preemption
@@ -63,11 +64,14 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _sweep(texts: Sequence[str]) -> dict[str, list[ablation.Number]]:
+def _sweep(texts: Sequence[str]) -> dict[str, Sequence[ablation.Value]]:
     """Out of "kd=10,50"; nothing for all."""
-    sweep: dict[str, list[ablation.Number]] = {}
+    sweep: dict[str, Sequence[ablation.Value]] = {}
     for text in texts:
         name, _, values = text.partition("=")
+        if name in ablation.PARAMETERS and ablation.PARAMETERS[name].stores:
+            sweep[name] = values.split(",")
+            continue
         try:
             numbers = [float(value) for value in values.split(",")]
         except ValueError:
