@@ -86,10 +86,16 @@ class Product(NamedTuple):
     def encode(self, rows: jax.Array) -> jax.Array:
         parts, _, width = self.centres.shape
         pieces = rows.reshape(len(rows), parts, width).transpose(1, 0, 2)
-        # |x - c|^2 = |x|^2 - 2 (x . c - |c|^2 / 2)
-        half = jnp.square(self.centres).sum(axis=2)[:, None] / 2
-        closeness = jnp.matmul(pieces, self.centres.transpose(0, 2, 1), precision=HIGHEST) - half
-        return closeness.argmax(axis=2).T.astype(jnp.uint8)
+
+        def nearest(piece: tuple[jax.Array, jax.Array]) -> jax.Array:
+            rows, centres = piece
+            # |x - c|^2 = |x|^2 - 2 (x . c - |c|^2 / 2)
+            half = jnp.square(centres).sum(axis=1)[None] / 2
+            closeness = jnp.matmul(rows, centres.T, precision=HIGHEST) - half
+            return closeness.argmax(axis=1).astype(jnp.uint8)
+
+        # One part after the other: [N, 256] numbers at a time.
+        return lax.map(nearest, (pieces, self.centres)).T
 
     def decode(self, codes: jax.Array) -> jax.Array:
         parts = jnp.arange(len(self.centres), dtype=jnp.int32)[None]

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._ranking_large import AT_ONCE, DIM, Rows, alone, clustered
+from benchmarks._ranking_large import DIM, Rows, alone, clustered
 from benchmarks._rounds import peak_bytes, time_in_rounds
 from jaxret.functional import compression
 from jaxret.functional.compression import Product
 from jaxret.ranking.compression import CompressedIndex, learn
+from jaxret.ranking.inputs import BLOCK
 from jaxret.runtime.machine import cores
 
 OURS, FAISS = "jaxret", "faiss IndexPQ"
@@ -47,8 +48,8 @@ def prepare(folder: str, count: int, parts: int) -> dict[str, Any]:
     assert isinstance(codec, Product)
     codes = [
         np.asarray(compression.encode(codec, jnp.asarray(clustered(size, seed=start))))
-        for start in range(0, count, AT_ONCE)
-        for size in [min(AT_ONCE, count - start)]
+        for start in range(0, count, BLOCK)
+        for size in [min(BLOCK, count - start)]
     ]
     CompressedIndex(codec, np.concatenate(codes)).save(Path(folder) / "index.npz")
     return {}
