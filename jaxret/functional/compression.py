@@ -179,7 +179,8 @@ def rescored(queries: jax.Array, database: jax.Array, found: Neighbours, first: 
       first: how many are scored again, static; those behind stay.
 
     Returns:
-      (scores, ids), each [Q, k]: similarities of the first, then scores of the codes.
+      (scores, ids), each [Q, k]: similarities of the first, then scores of the codes, shifted where
+      they would be larger.
     """
 
     def one(query: jax.Array, ids: jax.Array) -> Neighbours:
@@ -191,7 +192,10 @@ def rescored(queries: jax.Array, database: jax.Array, found: Neighbours, first: 
     queries, database = working(queries), working(database)
     at_once = max(1, NUMBERS_AT_ONCE // max(1, first * database.shape[1]))
     again = lax.map(lambda pair: one(*pair), (queries, ids[:, :first]), batch_size=at_once)
-    behind = sims[:, first:].astype(again[0].dtype), ids[:, first:]
+    rest = sims[:, first:].astype(again[0].dtype)
+    if rest.shape[1]:  # scores fall on: those behind begin where the first end
+        rest = rest - jnp.maximum(rest[:, :1] - again[0][:, -1:], 0)
+    behind = rest, ids[:, first:]
     return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), again, behind)
 
 

@@ -108,8 +108,10 @@ class CompressedIndex:
         """The `k` nearest by the codes, the `first` of them put in the order of `exact`."""
         sims, ids = self.search(queries, k)
         if exact is not None and first:
-            again = _exactly(queries, exact, ids[:, :first])
-            sims[:, :first], ids[:, :first] = again
+            sims[:, :first], ids[:, :first] = _exactly(queries, exact, ids[:, :first])
+            if first < ids.shape[1]:  # scores fall on: those behind begin where the first end
+                behind = sims[:, first : first + 1] - sims[:, first - 1 : first]
+                sims[:, first:] -= np.maximum(behind, 0)
         return sims, ids
 
     def _nearest(self, queries: NDArray[np.float32], k: int) -> Neighbours:
