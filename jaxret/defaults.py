@@ -14,6 +14,17 @@ RMAC_LEVELS = 3  # Tolias et al., ICLR 2016
 PCA_DIM = 512
 CHECKPOINT_PCA_POWER = 0.25  # of the variance, as the release of GeM(AP) evaluates itself
 
+GEM_P = 3.0  # Radenovic et al., TPAMI 2018; DINO's copy detection takes 4
+CROW_A, CROW_B = 2.0, 2.0  # Kalantidis et al., ECCVW 2016, and their public code
+
+# What makes one vector of an encoder's outputs, see `jaxret.descriptors.pooling_rows`.
+POOLINGS = (
+    *("rmac", "gem", "mac", "spoc", "crow"),
+    *("cls", "mean", "pooled", "cls+gem", "cls+mean"),
+)
+# What GeM does with values below 0, which it has no power of.
+GEM_NEGATIVES = ("clamp", "shift")
+
 # An option the study does not use: Radenovic et al., TPAMI 2018.
 MULTISCALES = (1.0, 2**-0.5, 0.5)  # of the side lengths
 MULTISCALE_POWER = 1.0  # 1 is the mean
@@ -67,6 +78,9 @@ RANKINGS = (
 # (queries [Q, D], database [N, D], RankingSettings), all rows L2-normalised, and returns ids
 # [Q, N], best first.
 OTHER_RANKINGS: dict[str, str] = {}
+
+# Suites beyond the paper's, see `jaxret.runs.own_suites`.
+OTHER_SUITES = ("encoders", "poolings")
 
 # How a Vision Transformer treats images of other sizes: the same weights, other
 # descriptors. The first of each is what a row does that says nothing else.

@@ -5,7 +5,8 @@
     python -m jaxret.main --dataset=FOLDER --query=photo.jpg
     python -m jaxret.main --checkpoint=mine=WORKDIR --model=mine,resnet50+mine
 
-Comma-separated --model, --dataset, --pca_dim and --store run every combination.
+Comma-separated --model, --dataset, --pca_dim, --pooling, --layers, --image_size and --store run
+every combination; so does --scales with a colon between the sets (1:1,0.71,0.5).
 """
 
 from jaxret.runtime import preemption
@@ -20,20 +21,23 @@ from typing import Any
 
 from absl import flags
 
-from jaxret import checkpoint_flag, ranking_names
+from jaxret import checkpoint_flag, presets, ranking_names
 from jaxret.cli import command, flag_tables
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
 
-_SWEPT = ("model", "dataset", "pca_dim", "store")  # a comma makes one evaluation for each value
+_OF_SUITES = ("model", "dataset", "pca_dim")  # which a suite has values of its own for
+# A comma makes one evaluation for each value.
+SWEPT = (*_OF_SUITES, "pooling", "layers", "image_size", "store")
 
 
 def define_flags() -> None:
     flags.DEFINE_string(
         "suite",
         None,
-        "Run the paper's tables: table1, table2, table3 or paper. A --model, --dataset, --pca_dim "
-        "or --ranking beside it takes the place of the suite's own.",
+        "Run the paper's tables: table1, table2, table3 or paper; encoders, today's beside the "
+        "study's on all datasets that are there; or every pooling of one model: poolings. A "
+        "--model, --dataset, --pca_dim or --ranking beside it takes the place of the suite's own.",
     )
     flags.DEFINE_bool(
         "dry_run",
@@ -62,27 +66,51 @@ def define_flags() -> None:
         "list in it of the distractors that count.",
     )
     command.define_common_flags()
-    command.define_flags(Settings, _SWEPT, {"ranking": ranking_names.split})
+    command.define_flags(Settings, SWEPT, {"ranking": ranking_names.split})
     command.define_help(str(__doc__), flag_tables.MAIN)
 
 
 def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
     """One Settings for each combination of the swept flags, in the order they were written."""
     fixed: dict[str, Any] = {
-        o.name: values[o.name].value for o, _ in Settings.options() if o.name not in _SWEPT
+        o.name: values[o.name].value for o, _ in Settings.options() if o.name not in SWEPT
     }
     fixed["ranking"] = tuple(fixed["ranking"])
-    fixed["scales"] = tuple(_number(text, "scales") for text in fixed["scales"])
+    sets = _scale_sets(fixed.pop("scales"))
     for name in ("mean", "std"):
         if fixed[name] is not None:
             fixed[name] = tuple(_number(text, name) for text in fixed[name])
     said: list[str] = _value(values, "model")
     models = checkpoint_flag.models(fixed["checkpoint"], said, bool(values["model"].present))
-    swept = itertools.product(models, *(_value(values, name) or [None] for name in _SWEPT[1:]))
-    return [
-        Settings(**fixed, model=model, dataset=dataset, pca_dim=_dimension(dim), store=store)
-        for model, dataset, dim, store in swept
+    parts = (_value(values, name) or [None] for name in SWEPT[1:])
+    every = [
+        Settings(
+            **fixed,
+            model=model,
+            dataset=dataset,
+            pca_dim=_dimension(dim),
+            pooling=pooling,
+            layers=layer,
+            image_size=_pixels(size),
+            store=store,
+            scales=scales,
+        )
+        for model, dataset, dim, pooling, layer, size, store, scales in itertools.product(
+            models, *parts, sets
+        )
     ]
+    return [presets.applied(one, _said(values)) for one in every]
+
+
+def _said(values: flags.FlagValues) -> list[str]:
+    """The settings that were written, which a preset leaves as they are."""
+    return [option.name for option, _ in Settings.options() if values[option.name].present]
+
+
+def _scale_sets(parts: Sequence[str]) -> list[tuple[float, ...]]:
+    """The sets of --scales: colons part them, and commas the scales that are pooled."""
+    sets = [text.split(",") for text in ",".join(map(str, parts)).split(":")]
+    return [tuple(_number(text, "scales") for text in one) for one in sets]
 
 
 def _value(values: flags.FlagValues, name: str) -> Any:
@@ -91,7 +119,7 @@ def _value(values: flags.FlagValues, name: str) -> Any:
 
 def _chosen(values: flags.FlagValues) -> dict[str, Sequence[Any]]:
     """What was said beside --suite that takes the place of the suite's own."""
-    names = [name for name in (*_SWEPT, "ranking") if values[name].present]
+    names = [name for name in (*_OF_SUITES, "ranking") if values[name].present]
     chosen: dict[str, Sequence[Any]] = {name: list(_value(values, name)) for name in names}
     if "pca_dim" in chosen:
         chosen["pca_dim"] = [_dimension(text) for text in chosen["pca_dim"]]
@@ -103,6 +131,15 @@ def _number(text: str, flag: str) -> float:
         return float(text)
     except ValueError:
         raise UserError(f"--{flag}={text} must be a number.") from None
+
+
+def _pixels(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"--image_size={text} must be a whole number of pixels.") from None
 
 
 def _dimension(text: str | None) -> int | str | None:
@@ -137,7 +174,7 @@ def _run(values: flags.FlagValues) -> None:
         terminal.search(every, flag("query"), box, recalibration_asked=asked)
     else:
         chosen = _chosen(values) if flag("suite") else {}
-        work = terminal.Work(tuple(every), flag("suite"), chosen)
+        work = terminal.Work(tuple(every), flag("suite"), chosen, _said(values))
         terminal.run(work, flag("download"), flag("dry_run"))
 
 

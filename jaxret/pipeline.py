@@ -21,12 +21,14 @@ from jaxret.ranking.placement import on_device, rank_on
 from jaxret.ranking.rankings import Ranked, RankingSettings, Stored, rank_all
 from jaxret.ranking_names import step_names
 from jaxret.runtime import parallel
+from jaxret.runtime.artifacts import Store
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages import storing
 from jaxret.stages.cached_results import DEPTH, SCORED, CachedResults, Outcome, Top
 from jaxret.stages.context import RunContext
 from jaxret.stages.encoders import model_row, origin_note
 from jaxret.stages.features import Features
+from jaxret.stages.poolings import channels, name_of
 from jaxret.stages.whitening import Whitened, database_of, whiten
 
 Described = tuple[Descriptors, Descriptors]  # queries, database
@@ -58,7 +60,7 @@ class Evaluation:
 
 
 def evaluate(settings: Settings, context: RunContext) -> Evaluation:
-    """Photographs -> encoder -> R-MAC -> PCA-whitening -> rankings -> mAP, mP@k.
+    """Photographs -> encoder -> pooling -> PCA-whitening -> rankings -> mAP, mP@k.
 
     What was ranked before, in this run or another, is taken from the workdir.
     """
@@ -90,7 +92,7 @@ def evaluate(settings: Settings, context: RunContext) -> Evaluation:
                     outcome = _outcome(ranking, one, known, described[0], found, saved, kept)
                     outcomes.write(ranking, outcome)
     found.reused = not any(one in context.described for one in features)
-    return _gathered(outcomes, found, asked)
+    return _gathered(outcomes, found, asked, features, context.store)
 
 
 def _leaks(features: Sequence[Features], settings: Settings) -> list[str]:
@@ -105,7 +107,7 @@ def _leaks(features: Sequence[Features], settings: Settings) -> list[str]:
 
 
 def describe(features: Features, context: RunContext) -> Described:
-    """R-MAC descriptors of queries and database under one encoder."""
+    """Descriptors of queries and database under one encoder."""
     return context.descriptors(features, features.dataset.queries), database_of(features, context)
 
 
@@ -305,15 +307,53 @@ def top(
     return Top(ids, similarities, ranked.scores)
 
 
-def _gathered(outcomes: CachedResults, found: Evaluation, rankings: Sequence[str]) -> Evaluation:
+def encoder_facts(features: Sequence[Features], store: Store) -> dict[str, Any]:
+    """What each figure states of the encoder that made its descriptors, and of their cost."""
+    speeds = [one.speed(store) for one in features]
+    rates = [rate for rate, _ in speeds if rate is not None]
+    return {
+        "pooling": _alike([name_of(one.identity.spec, one.settings) for one in features]),
+        "layer": features[0].settings.layers,
+        "pixels": _alike([one.how.image_size for one in features]),
+        "scales": list(features[0].settings.scales),
+        "parameters": sum(one.identity.spec.parameters for one in features),
+        "photographs_per_second": (
+            1 / sum(1 / rate for rate in rates) if len(rates) == len(features) else None
+        ),
+        "device": _alike([device for _, device in speeds]),
+    }
+
+
+def _alike(values: Sequence[Any]) -> Any:
+    """What all members of an ensemble have, or each one's, joined by plus signs."""
+    return values[0] if len(set(values)) == 1 else "+".join(map(str, values))
+
+
+def descriptor_bytes(features: Sequence[Features], dim: int | str) -> int:
+    """Of one descriptor as it is ranked."""
+    width = sum(channels(one.identity.spec, one.how.pooling) for one in features)
+    return np.dtype(np.float32).itemsize * (width if isinstance(dim, str) else dim)
+
+
+def _gathered(
+    outcomes: CachedResults,
+    found: Evaluation,
+    rankings: Sequence[str],
+    features: Sequence[Features],
+    store: Store,
+) -> Evaluation:
     """The evaluation with what all of its rankings found, as the workdir has it."""
     whole, settings = found.dataset, found.settings
+    facts = encoder_facts(features, store)
     found.sizes = len(whole.queries), len(whole.database)
     names = {"model": settings.label, "dataset": whole.name}
     for ranking in rankings:
         outcome = outcomes.read(ranking)
         assert outcome is not None
-        found.figures += [{**names, **one} for one in outcome.figures]
+        found.figures += [
+            {**names, "bytes": descriptor_bytes(features, one["dim"]), **one, **facts}
+            for one in outcome.figures
+        ]
         found.top[ranking] = outcome.top
         found.skipped = outcome.skipped
         found.notes += [note for note in outcome.notes if note not in found.notes]

@@ -6,7 +6,7 @@ The digest covers what can change a figure and leaves out where things lie and h
 from dataclasses import dataclass
 from typing import Any
 
-from jaxret import checkpoint_flag, defaults, ranking_names, store_flag
+from jaxret import checkpoint_flag, defaults, presets, ranking_names, store_flag
 from jaxret.defaults import CONVENTIONS, RANKINGS
 from jaxret.errors import UserError
 from jaxret.options import Options, option
@@ -38,6 +38,13 @@ class Settings(Options):
         f"Rankings to run, comma-separated: steps joined by plus signs, {ranking_names.ORDER}; "
         "numbers of a step in parentheses take the place of its flags: "
         "G+AQE(alpha=3,n=50)+SG(m=100).",
+    )
+    preset: str | None = option(
+        None,
+        "Settings under which somebody's figures were made (docs/presets.md). What is said beside "
+        "it counts, and the report names every such deviation.",
+        presets.names(),
+        True,
     )
     allow_missing: bool = option(
         False, "Evaluate a benchmark on those of its photographs that are there."
@@ -131,15 +138,22 @@ class Settings(Options):
     )
     resize: str = option(
         "square",
-        "Resize to a square, or keep the aspect ratio with the longer side at --image_size "
-        "(recalibration sees squares in any case).",
-        ("square", "keep"),
+        "Resize to a square; keep the aspect ratio with the longer side near --image_size; or as "
+        "the public code under published figures: the longer side at most (thumbnail) or exactly "
+        "(longer) --image_size, or the middle of the photograph (center). Recalibration sees "
+        "squares in any case.",
+        ("square", "keep", "thumbnail", "longer", "center"),
     )
     decoder: str = option(
         "pil", "What decodes JPEGs; simplejpeg is faster and an extra.", ("pil", "simplejpeg")
     )
     scales: tuple[float, ...] = option(
         (1.0,), "Multi-scale: factors of --image_size whose descriptors are pooled."
+    )
+    scales_mean: str = option(
+        "normalized",
+        "Multi-scale: the mean of the L2-normalised descriptors, or of them as they are (DINO).",
+        ("normalized", "raw"),
     )
     on_bad_image: str | None = option(
         None,
@@ -157,9 +171,32 @@ class Settings(Options):
     bn_momentum: float = option(defaults.BN_MOMENTUM, "new = (1 - m) old + m batch.")
     bn_batch_size: int = option(defaults.BN_BATCH_SIZE, "Photographs a recalibration batch.")
 
+    pooling: str | None = option(
+        None,
+        "What makes one vector of the encoder's outputs. Unset: what its authors use for "
+        "retrieval, rmac for the study's.",
+        defaults.POOLINGS,
+    )
+    layers: str | None = option(
+        None,
+        "Pool the map of an earlier stage, such as layer3 or block_9, not of the last. With "
+        "commas: of each alone.",
+    )
+    gem_p: float = option(defaults.GEM_P, "Exponent of GeM.")
+    gem_negatives: str = option(
+        "clamp",
+        "Values below 0 under GeM (Vision Transformers have them): taken as 0, or as ILIAS does.",
+        defaults.GEM_NEGATIVES,
+    )
     rmac_levels: int = option(defaults.RMAC_LEVELS, "Scales L of the R-MAC grid.")
     rmac_include_global: bool = option(
         False, "Add the whole map's maximum once more, as cirtorch's code does."
+    )
+    rmac_whitening: str = option(
+        "sum",
+        "Whiten the sum over the regions of R-MAC, or each region's vector before it, as Tolias "
+        "et al. and VISSL do.",
+        ("sum", "regions"),
     )
     pca_dim: int | str | None = option(
         None,
@@ -265,6 +302,11 @@ class Settings(Options):
         None, "Rows a block of the ranking (default: by free memory).", (), True
     )
 
+    @classmethod
+    def of_preset(cls, preset: str, **said: Any) -> "Settings":
+        """The settings of a preset for a model and a dataset, but for what is said."""
+        return presets.applied(cls(preset=preset, **said), said)
+
     def __post_init__(self) -> None:
         self.check_choices()
         for one in self.ranking:
@@ -284,6 +326,9 @@ class Settings(Options):
             )
         if not self.scales or not all(scale > 0 for scale in self.scales):
             raise UserError(f"--scales={self.scales} must be numbers above 0, such as 1,0.71,0.5.")
+        if not self.gem_p > 0:
+            raise UserError(f"--gem_p={self.gem_p} must be above 0 (inf is the maximum).")
+        self._check_regions()
         if not 0 <= self.whitening_floor < 1:
             raise UserError(f"--whitening_floor={self.whitening_floor} must be from 0 to below 1.")
         self._check_checkpoint()
@@ -297,6 +342,22 @@ class Settings(Options):
                 f"--pca_dim={TRUE_DIM} is no whitening, and --whitening={self.whitening} is one: "
                 "leave out one of the two."
             )
+
+    def _check_regions(self) -> None:
+        """The vectors of regions are whitened of one encoder, seen once at one shape."""
+        if self.rmac_whitening != "regions":
+            return
+        for asked, flag in (
+            (self.pca_dim == TRUE_DIM, f"--pca_dim={TRUE_DIM}"),
+            (len(self.members) > 1, f"--model={self.model}"),
+            (len(self.scales) > 1, "several --scales"),
+            (self.resize not in ("square", "center"), f"--resize={self.resize}"),
+        ):
+            if asked:
+                raise UserError(
+                    "--rmac_whitening=regions whitens the regions of one encoder at one size and "
+                    f"shape, which {flag} does not go with: leave out one of the two."
+                )
 
     def _check_checkpoint(self) -> None:
         if not self.checkpoint:

@@ -16,7 +16,7 @@ PACKAGE = Path(jaxret.__file__).parent
 ROOMS = (
     ("jaxret", "errors", "defaults"),
     ("options", "runtime", "fetch"),
-    ("checkpoint_flag", "ranking_names", "store_flag", "evaluation"),
+    ("checkpoint_flag", "ranking_names", "store_flag", "evaluation", "presets"),
     ("settings", "data", "models", "metrics"),
     ("convert", "descriptors"),
     ("functional",),
@@ -26,7 +26,7 @@ ROOMS = (
     ("pipeline",),
     ("runs", "training", "integrations"),
     ("cli",),
-    ("main", "train"),
+    ("main", "train", "explore"),
 )
 # Who may import what of others' frameworks.
 FRAMEWORKS = {
@@ -40,6 +40,8 @@ FRAMEWORKS = {
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "mteb": {"integrations"},
+    "starlette": {"explore"},
+    "uvicorn": {"explore"},
 }
 
 

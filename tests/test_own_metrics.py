@@ -36,12 +36,12 @@ def _small_pixels(monkeypatch):
     """The encoder is a random projection of the pixels, so that nothing is compiled."""
 
     class Projection:
-        channels = 16
+        channels = (16,)
 
-        def __init__(self, encoder, how):
-            self.how = how
+        def __init__(self, encoder, several):
+            self.how = several[0]
             draw = np.random.default_rng(0)
-            self.matrix = draw.standard_normal((how.image_size**2 * 3, self.channels))
+            self.matrix = draw.standard_normal((self.how.image_size**2 * 3, *self.channels))
 
         def all(self, split, positions, skipped, clock):
             for batch in batches(split, self.how.image_size, 8, indices=positions):
@@ -49,7 +49,7 @@ def _small_pixels(monkeypatch):
                 yield batch, (pixels @ self.matrix).astype(np.float32)
 
     weights = {"params": {"w": jnp.zeros(3, jnp.float32)}, "batch_stats": {}}
-    spec = dataclasses.replace(models.get("simclr1x"), channels=Projection.channels)
+    spec = dataclasses.replace(models.get("simclr1x"), channels=Projection.channels[0])
     monkeypatch.setattr(rows, "ROWS", (spec,))
     monkeypatch.setattr(
         "jaxret.stages.encoders.models.random", lambda name, seed: Encoder(spec, weights)

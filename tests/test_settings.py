@@ -8,6 +8,7 @@ from jaxret.errors import UserError
 from jaxret.settings import Settings
 
 MACHINE = {
+    "preset",  # its values are what counts
     "data_dir",
     "manual_dir",
     "weights_dir",

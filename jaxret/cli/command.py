@@ -60,9 +60,14 @@ def define_flags(
             define.get(kind, flags.DEFINE_string)(name, default, help)
 
 
-def define_common_flags() -> None:
-    """Those of every command that computes."""
+def define_debug_flag() -> None:
+    """That of every command."""
     flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
+
+
+def define_common_flags() -> None:
+    """Those of every command that several processes may run together."""
+    define_debug_flag()
     flags.DEFINE_bool(
         "multihost",
         False,
@@ -107,17 +112,25 @@ def start(values: flags.FlagValues, agree_on_sigterm: bool = False) -> None:
       agree_on_sigterm: as in `parallel.start`.
     """
     from jaxret.runtime import parallel  # late: it imports JAX, and --help must be fast
-    from jaxret.runtime.user_cache import find_cache_dir
 
     if values["multihost"].value:
         parallel.start(
             *(values[name].value for name in ("coordinator", "processes", "process")),
             agree_on_sigterm=agree_on_sigterm,
         )
-    cache = find_cache_dir()
-    if cache is not None and not (values["multihost"].value and parallel.on_cpu()):
+    if not (values["multihost"].value and parallel.on_cpu()):
         # XLA:CPU's collectives come back from the cache in another order than the one that
         # processes without a stored copy run them in: they would wait for, or mix up, each other's.
+        keep_compiled()
+
+
+def keep_compiled() -> None:
+    """Compiled functions stay in the user's cache, where there is one."""
+    from jaxret.runtime import parallel  # late, as above
+    from jaxret.runtime.user_cache import find_cache_dir
+
+    cache = find_cache_dir()
+    if cache is not None:
         parallel.keep_compiled(cache / "compiled")
 
 

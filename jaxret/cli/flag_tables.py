@@ -1,4 +1,4 @@
-"""Every flag of `jaxret.main` and `jaxret.train`: its group, the modes it applies in, its needs.
+"""Every flag of the commands: its group, the modes it applies in, its needs.
 
 A new flag is one row here beside its field in the settings (a test asks for it). This module
 imports nothing heavy, so that `--help` stays fast.
@@ -8,13 +8,13 @@ from absl import flags
 
 from jaxret import checkpoint_flag
 from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_than
-from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS
+from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS, OTHER_SUITES
 from jaxret.ranking_names import step_names
 from jaxret.settings import LEARNT, STORED, TRUE_DIM
 from jaxret.store_flag import WHOLE
 
-EVALUATION, SUITE, SEARCH, FEATURES, TRAINING, HEAD = (
-    *("evaluation", "suite", "search", "features", "training", "head"),
+EVALUATION, SUITE, SEARCH, FEATURES, TRAINING, HEAD, LOOKING = (
+    *("evaluation", "suite", "search", "features", "training", "head", "looking"),
 )
 
 _ALL = (EVALUATION, SUITE, SEARCH, FEATURES)
@@ -61,6 +61,24 @@ def _recalibration(*wanted: str) -> Need:
     return Need(f"--bn_recalibration={'|'.join(wanted)}", holds)
 
 
+def _pooled_by(part: str, or_unset: bool = False) -> Need:
+    """One of the poolings asked for has that part; a row's own is not known here."""
+
+    def holds(values: flags.FlagValues, mode: str) -> bool:
+        names: list[str] | None = values["pooling"].value
+        if not names:
+            return or_unset
+        return any(part in name.split("+") for name in names)
+
+    return Need(f"a --pooling with {part}", holds)
+
+
+_RMAC = _pooled_by("rmac", or_unset=True)
+_SEVERAL_SCALES = Need(
+    "several --scales", lambda values, mode: len(values["scales"].value or ()) > 1
+)
+
+
 def _file_in_checkpoint(values: flags.FlagValues, mode: str) -> bool:
     text = values["checkpoint"].value
     if not text:
@@ -100,6 +118,10 @@ _COMPRESSED = Need(
     f"a --store other than {WHOLE}",
     lambda values, mode: not {WHOLE}.issuperset(values["store"].value or ()),
 )
+_OWN_SETTINGS = Need(
+    f"an evaluation or --suite={'|'.join(OTHER_SUITES)} (the paper's suites have the study's)",
+    lambda values, mode: mode != SUITE or values["suite"].value in OTHER_SUITES,
+)
 _BENCHMARK = Need("a benchmark in --dataset", _benchmark_asked)
 _NOT_DRY = other_than("dry_run", True, "--nodry_run")
 _INDUCTIVE = Need(
@@ -120,6 +142,7 @@ MAIN = Table(
             "What is done",
             (
                 Row("suite", (SUITE,)),
+                Row("preset", _RUNS, (_OWN_SETTINGS,)),
                 Row("dry_run", _RUNS),
                 Row("download", _PHOTOGRAPHS, (_NOT_DRY,)),
             ),
@@ -167,6 +190,7 @@ MAIN = Table(
                 Row("resize", _PHOTOGRAPHS),
                 Row("decoder", _PHOTOGRAPHS),
                 Row("scales", _PHOTOGRAPHS),
+                Row("scales_mean", _PHOTOGRAPHS, (_SEVERAL_SCALES,)),
                 Row("on_bad_image", _PHOTOGRAPHS),
                 Row("workers", _PHOTOGRAPHS),
             ),
@@ -182,8 +206,13 @@ MAIN = Table(
         Group(
             "Descriptors",
             (
-                Row("rmac_levels", _PHOTOGRAPHS),
-                Row("rmac_include_global", _PHOTOGRAPHS),
+                Row("pooling", _PHOTOGRAPHS),
+                Row("layers", _PHOTOGRAPHS),
+                Row("gem_p", _PHOTOGRAPHS, (_pooled_by("gem"),)),
+                Row("gem_negatives", _PHOTOGRAPHS, (_pooled_by("gem"),)),
+                Row("rmac_levels", _PHOTOGRAPHS, (_RMAC,)),
+                Row("rmac_include_global", _PHOTOGRAPHS, (_RMAC,)),
+                Row("rmac_whitening", _PHOTOGRAPHS, (_RMAC, _WHITENED)),
                 Row("pca_dim", _ALL),
                 Row("whitening", _ALL, (_WHITENED, _WITH_WEIGHTS)),
                 Row("whitening_floor", _ALL, (_WHITENED, _LEARNT)),
@@ -307,6 +336,22 @@ TRAIN = Table(
             (
                 _both("multihost"),
                 *(_both(n, given("multihost")) for n in ("coordinator", "processes", "process")),
+            ),
+        ),
+    ),
+)
+
+
+EXPLORE = Table(
+    {LOOKING: "looking into a workdir"},
+    lambda values: LOOKING,
+    (
+        Group("What is shown", tuple(Row(n, (LOOKING,)) for n in ("workdir", "dataset", "model"))),
+        Group(
+            "Places, output",
+            tuple(
+                Row(name, (LOOKING,))
+                for name in ("data_dir", "manual_dir", "weights_dir", "port", "debug")
             ),
         ),
     ),

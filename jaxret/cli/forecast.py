@@ -23,7 +23,8 @@ from jaxret.runs.plan import Plan, features_of
 from jaxret.settings import Settings
 from jaxret.stages.cached_results import CachedResults
 from jaxret.stages.context import RunContext
-from jaxret.stages.features import Features
+from jaxret.stages.passes import Pass
+from jaxret.stages.poolings import channels
 
 ENCODER_SHARE = 0.6  # of a matrix product's speed that convolutions reach (measured, ResNet-50)
 SECONDS_A_NODE = 1e-3  # one diffusion on two CPU cores, neighbours included (measured, 5063 nodes)
@@ -57,7 +58,7 @@ def forecast(plan: Plan, context: RunContext, every: Sequence[Settings]) -> list
     """The stages of a plan in their order, then those that wait for weights or photographs."""
     costs = _Costs()
     return [
-        *(_features(features, costs, context) for features in plan.features),
+        *(_features(together, costs, context) for together in plan.passes),
         *_waiting(plan, every, costs),
         *(_ranking(settings, context) for settings in plan.evaluations),
     ]
@@ -113,18 +114,19 @@ def _recalibrates(spec: ModelSpec, settings: Settings) -> bool:
     return settings.bn_recalibration != "none" and spec.has_batch_norm
 
 
-def _features(features: Features, costs: _Costs, context: RunContext) -> Stage:
-    dataset = features.dataset
-    whole = len(dataset.queries) + len(dataset.database)
-    whole *= len(features.settings.scales)
-    missing = features.missing(context.store)
+def _features(together: Pass, costs: _Costs, context: RunContext) -> Stage:
+    """One pass of photographs through an encoder, whatever number of poolings it makes."""
+    features, dataset = together.features, together.features.dataset
+    spec = features.identity.spec
+    missing, whole = together.missing(context.store), len(dataset.queries) + len(dataset.database)
     passes = missing + (features.recalibration_missing(context.store) if missing else 0)
     state = "there" if not missing else f"{missing} of {whole} photographs to describe"
+    width = sum(channels(spec, how.pooling) for how in together.several.values())
     return Stage(
         name=f"features of {features.identity.name} on {dataset.name}",
         state=state,
-        seconds=passes * costs.of(features.identity.spec, features.how.image_size),
-        disk=missing * 4 * features.identity.spec.channels,
+        seconds=passes * costs.of(spec, together.image_size),
+        disk=missing * 4 * width,
     )
 
 

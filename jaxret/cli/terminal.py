@@ -35,9 +35,10 @@ class Work:
     every: tuple[Settings, ...]
     suite: str | None = None
     chosen: dict[str, Sequence[Any]] = field(default_factory=dict)
+    said: Sequence[str] = ()  # settings that a preset leaves as they are
 
     def evaluations(self) -> list[Settings]:
-        return runs.evaluations(self.every, self.suite, self.chosen)[0]
+        return runs.evaluations(self.every, self.suite, self.chosen, self.said)[0]
 
 
 def run(work: Work, download: bool, dry_run: bool) -> None:
@@ -51,7 +52,7 @@ def run(work: Work, download: bool, dry_run: bool) -> None:
         print(forecast.describe(plan, context, evaluations))
         return
     tell = _progress if len(evaluations) > 1 else _quiet
-    results = runs.run(work.every, suite=work.suite, chosen=work.chosen, tell=tell)
+    results = runs.run(work.every, suite=work.suite, chosen=work.chosen, tell=tell, said=work.said)
     if jax.process_index() == 0:  # one process reports for all
         _show(results, workdir_of(evaluations[0]))
 
@@ -164,5 +165,8 @@ def evaluate_given(given: Sequence[str | None], every: Sequence[Settings]) -> No
 
 def _only(every: Sequence[Settings], flag: str) -> Sequence[Settings]:
     if len(every) > 1:
-        raise UserError(f"{flag} takes one model, one dataset and one --pca_dim, not several.")
+        raise UserError(
+            f"{flag} takes one model, one dataset and one --pca_dim, not several; likewise one "
+            "pooling, layer, size and set of scales."
+        )
     return every

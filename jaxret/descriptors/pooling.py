@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxret import defaults
 from jaxret.errors import UserError
 
 LARGEST_POWER = 4.0  # eps^4 = 1e-24 and 1e9^4 = 1e36 are still normal float32 numbers
@@ -63,16 +64,34 @@ def _check_exponent(p: ArrayLike) -> None:
         raise UserError(f"GeM's exponent must be above 0 (inf is the maximum), got {wrong:g}.")
 
 
-def gem(fmap: ArrayLike, p: ArrayLike = 3.0, eps: float = 1e-6) -> jax.Array:
+def _check_negatives(negatives: str) -> None:
+    if negatives not in defaults.GEM_NEGATIVES:
+        known = ", ".join(defaults.GEM_NEGATIVES)
+        raise UserError(f"GeM knows no negatives={negatives!r}; allowed: {known}.")
+
+
+def gem(
+    fmap: ArrayLike,
+    p: ArrayLike = defaults.GEM_P,
+    eps: float = 1e-6,
+    negatives: str = "clamp",
+) -> jax.Array:
     """Generalised-mean pooling (GeM): mean(max(x, eps)^p)^(1/p) over the map, channel by channel.
 
     Source: Radenovic, Tolias, Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation",
     TPAMI 2018, eq. (3). p = 1 is the mean (SPoC), p = infinity the maximum (MAC).
 
+    That is for maps behind a ReLU. Those of Vision Transformers have values below 0, of which
+    "clamp" sees nothing: all are eps. "shift" is what the code of ILIAS does with them: with
+    m = min(0, min x) of a photograph's channel, mean(max(x + m, eps)^p)^(1/p) - m. It keeps how far
+    below 0 a channel goes, and counts of the values above 0 those alone that exceed -m; where
+    there are none below 0 it is the same as "clamp".
+
     Args:
       fmap: [B, H, W, C].
       p: one exponent, or one a channel [C]; above 0, infinity included.
       eps: values below it are taken as eps.
+      negatives: "clamp" or "shift".
 
     Returns:
       [B, C] float32, not normalised.
@@ -80,9 +99,38 @@ def gem(fmap: ArrayLike, p: ArrayLike = 3.0, eps: float = 1e-6) -> jax.Array:
     fmap, exponent = jnp.asarray(fmap), jnp.asarray(p, jnp.float32)
     check_map(fmap)
     _check_exponent(p)
+    _check_negatives(negatives)
     if exponent.size not in (1, fmap.shape[-1]):
         raise UserError(
             f"GeM takes one exponent or one a channel: got {exponent.size} for maps of "
             f"{fmap.shape[-1]} channels."
         )
-    return _generalized_mean(fmap.astype(jnp.float32), exponent, eps)
+    fmap = fmap.astype(jnp.float32)
+    if negatives == "clamp":
+        return _generalized_mean(fmap, exponent, eps)
+    least = jnp.minimum(jnp.min(fmap, axis=(1, 2)), 0)
+    return _generalized_mean(fmap + least[:, None, None], exponent, eps) - least
+
+
+@jax.jit
+def mac(fmap: ArrayLike) -> jax.Array:
+    """MAC: the maximum over the map, [B, H, W, C] -> [B, C] float32.
+
+    Source: Tolias, Sicre, Jegou, ICLR 2016, section 3.1.
+    """
+    fmap = jnp.asarray(fmap)
+    check_map(fmap)
+    return jnp.max(fmap.astype(jnp.float32), axis=(1, 2))
+
+
+@jax.jit
+def spoc(fmap: ArrayLike) -> jax.Array:
+    """SPoC: the mean over the map, [B, H, W, C] -> [B, C] float32.
+
+    Source: Babenko, Lempitsky, "Aggregating Deep Convolutional Features for Image Retrieval",
+    ICCV 2015, eq. (1), divided by the number of pixels and without the centring prior, as in
+    cirtorch. Of a Vision Transformer it is the mean of the patches' tokens.
+    """
+    fmap = jnp.asarray(fmap)
+    check_map(fmap)
+    return jnp.mean(fmap.astype(jnp.float32), axis=(1, 2))

@@ -7,6 +7,7 @@ and float64 would choose another number of regions.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
 
@@ -95,16 +96,26 @@ def _maximum_of_rows(fmap: jax.Array, top: int, size: int) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("levels", "include_global"))
 def _sum_of_regions(fmap: jax.Array, levels: int, include_global: bool) -> jax.Array:
-    batch, height, width, channels = fmap.shape
-    total = jnp.zeros((batch, channels), jnp.float32)
+    total = jnp.zeros((fmap.shape[0], fmap.shape[3]), jnp.float32)
+    for vector in _regions(fmap, levels, include_global):
+        total = total + vector
+    return total
+
+
+def _regions(fmap: jax.Array, levels: int, include_global: bool) -> Iterator[jax.Array]:
+    """The normalised maximum [B, C] of each region, scale by scale."""
     if include_global:
-        total = total + _normalize(jnp.max(fmap, axis=(1, 2)))
-    for level in region_grid(height, width, levels):
+        yield _normalize(jnp.max(fmap, axis=(1, 2)))
+    for level in region_grid(*fmap.shape[1:3], levels):
         for top in level.rows:
             strip = _maximum_of_rows(fmap, top, level.size)
             for left in level.columns:
-                total = total + _normalize(strip[:, left : left + level.size].max(axis=1))
-    return total
+                yield _normalize(strip[:, left : left + level.size].max(axis=1))
+
+
+@partial(jax.jit, static_argnames=("levels", "include_global"))
+def _stack_of_regions(fmap: jax.Array, levels: int, include_global: bool) -> jax.Array:
+    return jnp.stack(list(_regions(fmap, levels, include_global)), axis=1)
 
 
 def rmac(
@@ -127,8 +138,19 @@ def rmac(
     Raises:
       UserError: `fmap` is no batch of maps, or `levels` is below 1.
     """
+    return _sum_of_regions(_checked(fmap, levels), levels, include_global)
+
+
+def region_vectors(
+    fmap: ArrayLike, levels: int = defaults.RMAC_LEVELS, include_global: bool = False
+) -> jax.Array:
+    """What `rmac` sums, [B, H, W, C] -> [B, R, C]: to be whitened before (Tolias et al., 3.2)."""
+    return _stack_of_regions(_checked(fmap, levels), levels, include_global)
+
+
+def _checked(fmap: ArrayLike, levels: int) -> jax.Array:
     fmap = jnp.asarray(fmap)
     check_map(fmap)
     if levels < 1:
         raise UserError(f"R-MAC needs at least one level of regions, got levels={levels}.")
-    return _sum_of_regions(fmap, levels, include_global)
+    return fmap

@@ -1,6 +1,6 @@
 """The paper as pure functions over `jax.Array`s of static shape, in the order of its equations.
 
-    map -> rmac | gem -> l2_normalize -> whitening, whiten                      descriptors
+    map -> rmac | gem | pool -> l2_normalize -> whitening, whiten                      descriptors
     descriptors -> top_k, others -> expand (AQE), augment (DBA)                 neighbours
     neighbours -> mutual_graph -> diffuse -> combine | cosines                  diffusion
     scores -> order -> average_precision                                        ranking
@@ -12,6 +12,7 @@ accelerator. "neighbours" are (similarities float32 [n, k], ids int32 [n, k]), b
 """
 
 from jaxret.descriptors.pooling import gem, l2_normalize
+from jaxret.descriptors.pooling_rows import pool
 from jaxret.descriptors.rmac import rmac
 from jaxret.functional.diffusion import (
     Graph,
@@ -48,6 +49,7 @@ __all__ = [
     "mutual_graph",
     "order",
     "others",
+    "pool",
     "rank",
     "rmac",
     "superglobal",

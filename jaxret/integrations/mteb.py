@@ -26,7 +26,7 @@ from PIL import Image
 
 from jaxret import defaults
 from jaxret.data.images.decode import rgb_pixels
-from jaxret.data.images.resize import RESIZES, SIDE_MULTIPLE
+from jaxret.data.images.resize import RESIZES
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.rmac import rmac
 from jaxret.descriptors.whitening import PCAWhitening
@@ -36,6 +36,7 @@ from jaxret.models.folding import fold
 from jaxret.ranking.ordering import scores_in_order
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
 from jaxret.runtime import parallel
+from jaxret.stages.features import side_multiple
 
 Pool = Callable[[Mapping[str, jax.Array]], jax.Array]
 """`Encoder.outputs` of a batch -> one vector a photograph, [B, D]."""
@@ -52,7 +53,7 @@ class MTEBEncoder:
     Args:
       encoder: of `jaxret.models.load`, recalibrated or not.
       image_size: side in pixels; None for the encoder's own, else the study's.
-      resize: "square" or "keep", as in evaluations.
+      resize: as in evaluations.
       pool: what makes one vector of the encoder's outputs; None for R-MAC of its map.
       whitening: applied to the L2-normalised vectors, where one is given.
       batch_size: photographs a forward pass.
@@ -97,7 +98,7 @@ class MTEBEncoder:
 
     def describe(self, photographs: Iterable[Image.Image]) -> NDArray[np.float32]:
         """Descriptors [N, D], rows L2-normalised, of upright PIL photographs."""
-        multiple = self.encoder.spec.patch or SIDE_MULTIPLE
+        multiple = side_multiple(self.encoder.spec, self.resize)
         pixels = (rgb_pixels(one, self.image_size, self.resize, multiple) for one in photographs)
         made = [self._forward(batch) for batch in _batches(pixels, self._batch_size)]
         if not made:

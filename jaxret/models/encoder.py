@@ -23,6 +23,7 @@ from jaxret.models.spec import ModelSpec
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}: nested dicts of arrays
 
 VECTORS = ("cls", "registers", "pooled")  # stages that are no maps
+BELOW_HEAD = "layer4"  # the map that a GeM head pools
 
 _SIDE = 128  # for shapes alone: any size that reaches the last stage of every network
 
@@ -108,10 +109,36 @@ def forward_outputs(
     stages = _run(spec, variables, images, dtype)
     if spec.head == "gem":
         head = stages[spec.tap].astype(jnp.float32)[:, 0, 0]
-        return {"map": _finish(spec, stages["layer4"], images), "pooled": head}
-    vectors = {name: stages[name] for name in VECTORS if name in stages}
-    wide = {name: x.astype(jnp.promote_types(x.dtype, jnp.float32)) for name, x in vectors.items()}
-    return {"map": _finish(spec, stages[spec.tap], images), **wide}
+        return {"map": _finish(spec, stages[BELOW_HEAD], images), "pooled": head}
+    return {"map": _finish(spec, stages[spec.tap], images), **_vectors(stages)}
+
+
+def forward_layers(
+    spec: ModelSpec,
+    variables: Variables,
+    images: jax.Array,
+    dtype: Any = jnp.float32,
+    layers: tuple[str, ...] = (),
+) -> dict[str, jax.Array]:
+    """The map of `forward` as "map", the vectors beside it, and the maps of earlier stages.
+
+    Args:
+        spec, variables, images, dtype: As of `forward`.
+        layers: Stages up to the tap (static); their maps are as the network gives them, those of
+            a Vision Transformer's blocks before its last normalisation.
+    """
+    _check_size(spec, images)
+    stages = _run(spec, variables, images, dtype)
+    maps = {name: _wide(stages[name]) for name in layers}
+    return {"map": _finish(spec, stages[spec.tap], images), **_vectors(stages), **maps}
+
+
+def _vectors(stages: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    return {name: _wide(stages[name]) for name in VECTORS if name in stages}
+
+
+def _wide(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _run(
@@ -123,7 +150,7 @@ def _run(
 
 
 def _finish(spec: ModelSpec, x: jax.Array, images: jax.Array) -> jax.Array:
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = _wide(x)
     if spec.grid_stride is None:
         return x
     height, width = (-(-side // spec.grid_stride) for side in images.shape[1:3])
@@ -169,16 +196,37 @@ def forward_stages(
 
 
 @lru_cache
-def stage_names(spec: ModelSpec) -> tuple[str, ...]:
-    """Names of the stages up to the tap in the order of the network, "output" last."""
-    names: list[str] = []
+def _stage_channels(spec: ModelSpec) -> Mapping[str, int]:
+    """Channels of the stages up to the tap in the order of the network, "output" last."""
+    found: dict[str, int] = {}
 
     def record(variables: Variables, images: jax.Array) -> None:
-        names.extend(forward_stages(spec, variables, images))  # JAX itself would sort them
+        stages = forward_stages(spec, variables, images)  # JAX itself would sort them
+        found.update({name: x.shape[-1] for name, x in stages.items()})
 
     images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.uint8)
     jax.eval_shape(record, template(spec), images)
-    return tuple(names)
+    return found
+
+
+def stage_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of the stages up to the tap in the order of the network, "output" last."""
+    return tuple(_stage_channels(spec))
+
+
+def layer_channels(spec: ModelSpec) -> dict[str, int]:
+    """The stages up to the tap that are maps, in order, with their channels."""
+    known = _stage_channels(spec).items()
+    return {name: width for name, width in known if name not in (*VECTORS, "output")}
+
+
+def output_channels(spec: ModelSpec) -> dict[str, int]:
+    """What the encoder gives, by the names of `forward_outputs`; the map is that of `forward`."""
+    built = network(spec)
+    vectors = built.vector_channels() if isinstance(built, ViT) else {}
+    if spec.head is not None:
+        vectors = {"pooled": spec.channels}
+    return {"map": spec.channels, **vectors}
 
 
 # JAX keeps one compiled function a row, dtype and image shape.

@@ -5,7 +5,10 @@ positives). A figure is one cell of the results, a dict with the keys
 
     model, dataset, dim (int or "true"), ranking, protocol,
     map, mp@1, mp@5, mp@10, ap (one per query, None where no positives),
-    queries (number of queries in the mean), isolated_queries (DFS only, else None)
+    queries (number of queries in the mean), isolated_queries (DFS only, else None),
+    pooling, layer (None: the last), pixels (a side), scales, parameters (of the encoder),
+    bytes (of a descriptor as it is ranked), photographs_per_second (decoding, network and pooling;
+    None where it was not measured), device (where it was) - not those of descriptors made elsewhere
 
 and the metrics of its dataset's own where it has some (`evaluation.measures`).
 """
@@ -18,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FORMAT = 1  # of results.json; raised when a reader of the old form would misread the new one
+STUDY = "study"  # the preset of the paper's tables
 METRICS = ("map", "mp@1", "mp@5", "mp@10")
 PROTOCOLS = ("easy", "medium", "hard", "classic")  # in the order of reports
 
@@ -32,6 +36,9 @@ class Results:
       title: a short name of the run; made from models and datasets where empty.
       suite: "table1", "table2", "table3" or "paper" where the run followed the paper's tables.
       settings: the settings by name.
+      preset: of a run under one: name, title, metric, values, deviations (what is not the preset's,
+        in words), assumed, not_covered, sources. A figure made without a deviation has its name
+        under "preset".
       models: one dict a model: name, parameters, source, sha256, licence, digest; one that is no
         row of the registry has its checkpoint and network besides.
       datasets: one dict a dataset: name, version, database and queries (counts), skipped (names of
@@ -52,6 +59,7 @@ class Results:
     title: str = ""
     suite: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    preset: dict[str, Any] = field(default_factory=dict)
     models: list[dict[str, Any]] = field(default_factory=list)
     datasets: list[dict[str, Any]] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
@@ -61,6 +69,11 @@ class Results:
     timings: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def compares_with_the_study(self) -> bool:
+        """Whether nothing says that the figures were made as somebody else's."""
+        return self.preset.get("name", STUDY) == STUDY
 
     def select(self, **wanted: Any) -> Iterator[dict[str, Any]]:
         """The figures that agree with every key given, in order."""

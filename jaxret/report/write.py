@@ -10,8 +10,10 @@ from jaxret.report.page import html
 from jaxret.report.page.comparison import compare_models
 from jaxret.report.results import Results
 from jaxret.report.tables import latex
+from jaxret.report.tables.costs import cost_tables
 from jaxret.report.tables.layouts import precisions, tables
-from jaxret.report.tables.plain import escape_markdown, to_csv, to_markdown
+from jaxret.report.tables.plain import costs_to_markdown, escape_markdown, to_csv, to_markdown
+from jaxret.report.variants import told_apart
 from jaxret.runtime.artifacts import write_text
 
 SHOWN_FOUND = 100  # results of a search in report.md; results.csv has all
@@ -32,13 +34,14 @@ def write_report(
       UserError: the workdir cannot be written or its disk is full.
     """
     if not results.comparisons:
-        results = replace(results, comparisons=compare_models(results))
+        results = replace(results, comparisons=compare_models(told_apart(results)))
+    named = told_apart(results)
     texts = {
         "results.json": results.to_json(),
         "results.csv": to_csv(results),
-        "report.md": markdown(results),
-        "report.tex": latex.document(tables(results)),
-        "report.html": html.page(results, sheets),
+        "report.md": markdown(named),
+        "report.tex": latex.document(tables(named)),
+        "report.html": html.page(named, sheets),
     }
     paths = {name: Path(workdir) / name for name in texts}
     for name, path in paths.items():
@@ -59,9 +62,11 @@ def markdown(results: Results) -> str:
     if not results.suite:
         parts += [to_markdown(table) for table in precisions(results)]
     parts += filter(None, [stores.markdown(results)])
+    parts += [costs_to_markdown(table) for table in cost_tables(results)]
     for heading, entries in (
         *((f"Model {model.get('name', '')}", model) for model in results.models),
         *((f"Dataset {dataset.get('name', '')}", dataset) for dataset in results.datasets),
+        ("Preset", results.preset),
         ("Settings", results.settings),
         ("Time in seconds", {k: f"{seconds:.1f}" for k, seconds in results.timings.items()}),
         ("Versions and devices", results.environment),

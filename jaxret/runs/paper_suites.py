@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxret import checkpoint_flag
-from jaxret.defaults import RANKINGS
+from jaxret.defaults import OTHER_SUITES, RANKINGS
 from jaxret.errors import UserError
 from jaxret.report import paper
 from jaxret.settings import TRUE_DIM, Settings
@@ -72,9 +72,10 @@ def get(name: str) -> Suite:
     """The suite; UserError names the nearest and all."""
     if name in SUITES:
         return SUITES[name]
-    nearest = difflib.get_close_matches(name, SUITES, n=1)
+    known = (*SUITES, *OTHER_SUITES)
+    nearest = difflib.get_close_matches(name, known, n=1)
     hint = f" Nearest: {nearest[0]}." if nearest else ""
-    raise UserError(f"Unknown suite {name!r}.{hint} Known: {', '.join(SUITES)}.")
+    raise UserError(f"Unknown suite {name!r}.{hint} Known: {', '.join(known)}.")
 
 
 def expand(

@@ -17,6 +17,8 @@ from jaxret.settings import LEARNT, Settings
 from jaxret.stages.context import INCOMPLETE, RunContext, any_dimension
 from jaxret.stages.encoders import check_names
 from jaxret.stages.features import Features
+from jaxret.stages.passes import Pass, passes
+from jaxret.stages.poolings import channels, pooling_of
 from jaxret.stages.whitening import unbearable
 
 Gap = dict[str, Any]  # any of model, dataset, dim; and reason
@@ -28,11 +30,13 @@ class Plan:
 
     Attributes:
       features: each once, all datasets of an encoder behind each other.
+      passes: of photographs through encoders that make them, in the same order.
       gaps: what is not run, see `report.results.Results`.
       missing: the gaps that weights or data to be fetched would close.
     """
 
     features: list[Features] = field(default_factory=list)
+    passes: list[Pass] = field(default_factory=list)
     evaluations: list[Settings] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -52,7 +56,9 @@ def make(every: Sequence[Settings], context: RunContext, demand: bool = True) ->
     absent = _absent_datasets(every, context, plan, demand)
     absent |= _absent_members(every, context, plan, demand)
     for settings in every:
-        if not absent & set(needs(settings)) and not _too_large(settings, context, plan):
+        if absent & set(needs(settings)) or _impossible(settings, context, plan, len(every)):
+            continue
+        if not _too_large(settings, context, plan):
             plan.evaluations.append(settings)
     if demand and not plan.evaluations:
         raise UserError(_nothing_runs(plan))
@@ -118,14 +124,28 @@ def _absent_members(
     return absent
 
 
+def _impossible(settings: Settings, context: RunContext, plan: Plan, count: int) -> bool:
+    """Whether a member has not the pooling or layer; the only evaluation of a run is an error."""
+    try:
+        for member in settings.members:
+            pooling_of(context.encoders.identity(member, settings).spec, settings)
+    except UserError as error:
+        if count == 1:
+            raise
+        dataset = context.dataset(settings.dataset, settings).name
+        plan.gaps.append({"model": settings.label, "dataset": dataset, "reason": str(error)})
+        return True
+    return False
+
+
 def _too_large(settings: Settings, context: RunContext, plan: Plan) -> bool:
     """Whether the dataset cannot bear the PCA dimension; its cell then says why."""
     if settings.whitening != LEARNT:
         return False
     learnt_on = context.dataset(settings.whiten_on or settings.dataset, settings)
     specs = [context.encoders.identity(member, settings).spec for member in settings.members]
-    channels = sum(spec.channels for spec in specs)
-    reason = unbearable(settings.pca_dim, len(learnt_on.database), channels)
+    width = sum(channels(spec, pooling_of(spec, settings)) for spec in specs)
+    reason = unbearable(settings.pca_dim, len(learnt_on.database), width)
     if reason:
         dataset = context.dataset(settings.dataset, settings).name
         place = {"model": settings.label, "dataset": dataset, "dim": settings.pca_dim}
@@ -143,6 +163,7 @@ def _add_features(plan: Plan, context: RunContext) -> None:
     wanted = {id(f): f for settings in plan.evaluations for f in features_of(settings, context)}
     order = list(dict.fromkeys(one.identity.name for one in wanted.values()))
     plan.features = sorted(wanted.values(), key=lambda one: order.index(one.identity.name))
+    plan.passes = passes(plan.features)
 
 
 def _note_dimensions(plan: Plan, context: RunContext) -> None:

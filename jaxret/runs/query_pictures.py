@@ -7,6 +7,7 @@ from jaxret.pipeline import Evaluation
 from jaxret.report.figures import pictures
 from jaxret.report.figures.pictures import Sheet
 from jaxret.report.results import Results, number
+from jaxret.report.variants import name_of
 
 FEW = 3  # evaluations that are all shown; of more, the best on each dataset
 
@@ -43,4 +44,5 @@ def _sheet(found: Evaluation, results: Results) -> Sheet:
     top = found.top[ranking]
     figure = _figure(found, results)
     sheet = pictures.picture_sheet(found.dataset, top.ids, figure, top.similarities)
-    return replace(sheet, model=found.settings.label, ranking=ranking)
+    model = found.settings.label if figure is None else name_of(results, figure)
+    return replace(sheet, model=model, ranking=ranking)

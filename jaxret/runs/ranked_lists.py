@@ -6,7 +6,8 @@ rankings/MODEL-DATASET-RANKING.json  similarities by name, with --save_ranks_as=
 
 In the .npy ids are places in the database as the ground truth counts them, -1 at the end of a row
 for photographs that could not be read; `jaxret.evaluate` takes it. Where a run has several
-dimensions, each has its own files: MODEL-DATASET-DIM-RANKING.
+dimensions, each has its own files: MODEL-DATASET-DIM-RANKING; poolings, layers, sizes and scales
+likewise.
 """
 
 import csv
@@ -26,6 +27,7 @@ from jaxret.evaluation import protocols
 from jaxret.pipeline import Evaluation
 from jaxret.ranking_names import step_names
 from jaxret.report.tables.plain import one_line
+from jaxret.report.variants import scales_text
 from jaxret.runs import similarity_files
 from jaxret.runtime.artifacts import write_text
 from jaxret.settings import ALL, Settings
@@ -42,9 +44,11 @@ def file_names(every: Sequence[Settings]) -> list[str]:
     No two evaluations of a run have the same.
     """
     names = [file_name(one.label, _called(one.dataset)) for one in every]
-    times = Counter(names)
+    alike: dict[str, list[Settings]] = {}
+    for name, one in zip(names, every, strict=True):
+        alike.setdefault(name, []).append(one)
     names = [
-        f"{name}-{one.pca_dim or 'default'}" if times[name] > 1 else name
+        "-".join([name, *_differing(one, alike[name])])
         for name, one in zip(names, every, strict=True)
     ]
     seen: Counter[str] = Counter()
@@ -52,6 +56,20 @@ def file_names(every: Sequence[Settings]) -> list[str]:
         seen[name] += 1
         names[place] = name if seen[name] == 1 else f"{name}-{seen[name]}"
     return names
+
+
+def _differing(one: Settings, alike: Sequence[Settings]) -> list[str]:
+    """The dimension, and what else the evaluations of one model on one dataset do not share."""
+    if len(alike) == 1:
+        return []
+    others = [
+        name
+        for name in ("pooling", "layers", "image_size", "scales")
+        if len({getattr(other, name) for other in alike}) > 1
+    ]
+    values = [getattr(one, name) for name in ("pca_dim", *others)]
+    texts = [scales_text(v) if isinstance(v, tuple) else str(v or "default") for v in values]
+    return [text.replace("/", "_") for text in texts]
 
 
 def _called(dataset: str) -> str:

@@ -4,7 +4,7 @@ import datetime
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 import jax
 
 import jaxret
+from jaxret import presets
+from jaxret.defaults import OTHER_SUITES
 from jaxret.errors import UserError
-from jaxret.pipeline import Evaluation, describe, evaluate
+from jaxret.pipeline import Evaluation, evaluate
 from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
 from jaxret.runs import plan as planning
-from jaxret.runs import ranked_lists
+from jaxret.runs import ranked_lists, records
 from jaxret.runs.query_pictures import sheets
 from jaxret.runtime.artifacts import Store, WorkdirError
 from jaxret.settings import RANDOM, Settings
@@ -34,6 +36,7 @@ def run(
     suite: str | None = None,
     chosen: dict[str, Sequence[Any]] | None = None,
     tell: Tell = lambda line: None,
+    said: Collection[str] = (),
 ) -> Results:
     """Runs one evaluation, several, or a suite, and writes one report over them into the workdir.
 
@@ -42,9 +45,10 @@ def run(
     Args:
       settings: one evaluation each; of a suite, what its evaluations have in common.
       report: whether results.json, .csv, report.md, .tex and report.html are written.
-      suite: "table1", "table2", "table3" or "paper".
+      suite: "table1", "table2", "table3" or "paper"; "encoders" or "poolings".
       chosen: values of model, dataset, pca_dim or ranking that take the place of the suite's own.
       tell: given each line about what is missing and what is being done.
+      said: settings that the preset of a suite's evaluations leaves as they are.
 
     Returns:
       The figures as plain data; a notebook shows them as tables.
@@ -52,7 +56,7 @@ def run(
     Raises:
       UserError: what the user can put right, in one sentence.
     """
-    every, left_out = evaluations(settings, suite, chosen)
+    every, left_out = evaluations(settings, suite, chosen, said)
     start = time.perf_counter()
     workdir = workdir_of(every[0])
     context = RunContext(Store(workdir))
@@ -65,15 +69,17 @@ def run(
     if jax.process_index() == 0:
         for one in found:
             ranked_lists.save_ranks(one, names[every.index(one.settings)], workdir)
+            records.record(one.settings, workdir)
     results = gather(every, found, context)
     results.gaps = [*plan.gaps, *left_out]
-    results.suite = suite
-    if suite:
+    if suite and suite not in OTHER_SUITES:
+        results.suite = suite
         _name_as_the_paper(results)
     results.title = _title(suite, every[0])
-    results.notes = [*_warnings(suite, every[0], found), *results.notes]
-    if not suite:
-        results.notes += [f"Not run: {_gap_text(gap)}" for gap in plan.gaps]
+    preset = _preset_note(results.preset)
+    results.notes = [*_warnings(suite, every[0], found), *preset, *results.notes]
+    if not results.suite:
+        results.notes += dict.fromkeys(f"Not run: {_gap_text(gap)}" for gap in results.gaps)
     results.timings["all"] = time.perf_counter() - start
     if report and jax.process_index() == 0:
         write_report(results, sheets(found, results), workdir)
@@ -91,15 +97,24 @@ def evaluations(
     settings: Settings | Sequence[Settings],
     suite: str | None,
     chosen: dict[str, Sequence[Any]] | None = None,
+    said: Collection[str] = (),
 ) -> tuple[list[Settings], list[dict[str, Any]]]:
     """The evaluations of a run, and the gaps of a suite that was not asked for as a whole."""
     every = [settings] if isinstance(settings, Settings) else list(settings)
     if suite is None:
         return every, []
-    from jaxret.runs import paper_suites
+    from jaxret.runs import own_suites, paper_suites
 
-    expanded = paper_suites.expand(suite, every[0], chosen)
-    return list(expanded.evaluations), list(expanded.gaps)
+    def expanded(base: Settings) -> paper_suites.Expansion:
+        if suite in OTHER_SUITES:
+            return own_suites.expand(suite, base, chosen, said)
+        return paper_suites.expand(suite, base, chosen)
+
+    # What a suite has no values of, such as poolings and sizes, is swept over the whole of it.
+    own = {name: getattr(every[0], name) for name in ("model", "dataset", "pca_dim")}
+    parts = list(map(expanded, dict.fromkeys(replace(one, **own) for one in every)))
+    each_once = dict.fromkeys(one for part in parts for one in part.evaluations)
+    return list(each_once), list(parts[0].gaps)
 
 
 def execute(
@@ -107,17 +122,17 @@ def execute(
 ) -> list[Evaluation]:
     """Every stage of the plan; what fails becomes a gap, unless there is nothing beside it."""
     failed: set[int] = set()
-    for features in plan.features:
+    for together in () if single else plan.passes:  # a single evaluation makes them itself
+        features = together.features
         name, dataset = features.identity.name, features.dataset.name
-        if features.missing(context.store):
+        if together.missing(context.store):
             tell(f"features of {name} on {dataset}")
         try:
-            if not single:  # a single evaluation makes them itself
-                describe(features, context)
+            context.describe(together)
         except WorkdirError:
             raise
         except UserError as error:
-            failed.add(id(features))
+            failed |= {id(one) for needed in together.needed_by.values() for one in needed}
             _fail(plan, {"model": name, "dataset": dataset}, error, tell)
     found = []
     for number, settings in enumerate(plan.evaluations, 1):
@@ -151,8 +166,15 @@ def _gap_text(gap: dict[str, Any]) -> str:
 
 
 def _evaluation_text(settings: Settings) -> str:
-    dim = "" if settings.pca_dim is None else f", dimension {settings.pca_dim}"
-    return f"{settings.label} on {settings.dataset}{dim}"
+    """Model and dataset, and what was said of the descriptor."""
+    said = {
+        "dimension": settings.pca_dim,
+        "pooling": settings.pooling,
+        "layer": settings.layers,
+        "pixels": settings.image_size,
+    }
+    parts = [f", {name} {value}" for name, value in said.items() if value is not None]
+    return f"{settings.label} on {settings.dataset}{''.join(parts)}"
 
 
 # Findings -> results
@@ -161,8 +183,11 @@ def _evaluation_text(settings: Settings) -> str:
 def gather(every: Sequence[Settings], found: Sequence[Evaluation], context: RunContext) -> Results:
     """All evaluations' findings in one, what is common to several stated once."""
     results = NotebookResults(settings=_settings(every), environment=environment())
+    results.preset = presets.stated(*(one.settings for one in found))
     for one in found:
-        results.figures += [figure for figure in one.figures if figure not in results.figures]
+        under = presets.mark(one.settings)
+        figures = [{**figure, **under} for figure in one.figures]
+        results.figures += [figure for figure in figures if figure not in results.figures]
         results.notes += [note for note in one.notes if note not in results.notes]
         results.models += [row for row in one.models if row not in results.models]
         row = dataset_row(one)
@@ -193,6 +218,18 @@ def _settings(every: Sequence[Settings]) -> dict[str, Any]:
     return settings
 
 
+def _preset_note(preset: dict[str, Any]) -> list[str]:
+    if not preset:
+        return []
+    changes = "; ".join(preset["deviations"])
+    assumed = ", ".join(preset["assumed"])
+    return [
+        f"Preset {preset['name']}: {preset['title']}. "
+        + (f"Deviations: {changes}." if changes else "No deviation.")
+        + (f" Assumed, as no source states them: {assumed}." if assumed else "")
+    ]
+
+
 def dataset_row(found: Evaluation) -> dict[str, Any]:
     dataset = found.dataset
     return {
@@ -218,10 +255,10 @@ def _name_as_the_paper(results: Results) -> None:
 def _title(suite: str | None, settings: Settings) -> str:
     if suite is None:
         return ""
-    from jaxret.runs import paper_suites
+    from jaxret.runs import own_suites, paper_suites
 
     stand_ins = " with stand-ins" if settings.weights == "random" else ""
-    return paper_suites.get(suite).title + stand_ins
+    return (own_suites.TITLES.get(suite) or paper_suites.get(suite).title) + stand_ins
 
 
 def _warnings(suite: str | None, settings: Settings, found: Sequence[Evaluation]) -> list[str]:

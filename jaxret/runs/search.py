@@ -26,14 +26,15 @@ from jaxret.report.figures.pictures import picture_sheet
 from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
+from jaxret.runs import records
 from jaxret.runs.ranked_lists import FOLDER, file_name, file_names
 from jaxret.runs.run import dataset_row, environment
 from jaxret.runtime.artifacts import Store
-from jaxret.settings import ALL, TRUE_DIM, Settings
+from jaxret.settings import ALL, Settings
 from jaxret.stages.context import INCOMPLETE, RunContext, workdir_of
 from jaxret.stages.encoders import check_names, model_row, origin_note
-from jaxret.stages.features import Features, concatenate
-from jaxret.stages.whitening import database_of, whitening
+from jaxret.stages.features import Features
+from jaxret.stages.whitening import database_of, whiten
 
 TOP = 10
 
@@ -82,7 +83,7 @@ def search(
     start = time.perf_counter()
     asked = query_split(query, box)
     check_names([settings])
-    settings = replace(settings, dfs="inductive")
+    as_asked, settings = settings, replace(settings, dfs="inductive")
     if box is not None and settings.query_crop is None:
         settings = replace(settings, query_crop="bbox")
     context = RunContext(Store(workdir_of(settings)))
@@ -90,9 +91,9 @@ def search(
     features = [context.features(member, settings.dataset, settings) for member in settings.members]
 
     described = [database_of(one, context) for one in features]
-    rows, database, notes = _whitened(
-        _of_query(asked, features, context), described, features, settings, context
-    )
+    each = list(zip(_of_query(asked, features, context), described, strict=True))
+    whitened = whiten(each, features, settings, context)
+    rows, database, notes = whitened.queries, whitened.database, whitened.notes
     ranking = settings.ranking[0]
     with context.clock.timed("ranking"), rank_on(settings.rank_on):
         kept = context.store.root / "diffusion"
@@ -126,6 +127,7 @@ def search(
         sheet = picture_sheet(found.dataset, shown[0], similarities=shown[1])
         sheet = replace(sheet, model=settings.label, ranking=ranking)
         write_report(results, [sheet], context.store.root)
+        records.record(replace(as_asked, ranking=(ranking,)), context.store.root)
         if settings.save_ranks == ALL:
             write_array(_ids_file(found, ranking, context), ids.astype(np.int32))
     return Found(names, tuple(map(float, similarities[0])), results)
@@ -141,23 +143,6 @@ def _of_query(asked: Split, features: Sequence[Features], context: RunContext) -
     """The query under every member; an unreadable one ends the search, whatever the folder may."""
     strict = [replace(one, how=replace(one.how, on_bad_image="fail")) for one in features]
     return [context.descriptors(one, asked) for one in strict]
-
-
-def _whitened(
-    asked: Sequence[Descriptors],
-    described: Sequence[Descriptors],
-    features: Sequence[Features],
-    settings: Settings,
-    context: RunContext,
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Query [1, D], database [N, D], and notes."""
-    queries, database = concatenate(asked), concatenate(described)
-    if settings.pca_dim == TRUE_DIM:
-        return queries, database, ()
-    learnt, notes = whitening(database, features, settings, context)
-    if learnt is None:
-        return queries, database, notes
-    return np.asarray(learnt(queries)), np.asarray(learnt(database)), notes
 
 
 def _searched(dataset: Dataset, asked: Split, described: Descriptors) -> Dataset:

@@ -1,5 +1,6 @@
 """What the evaluations of one run share: workdir, encoders, datasets, clock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from jaxret.runtime.user_cache import cache_dir
 from jaxret.settings import Settings
 from jaxret.stages.encoders import Encoders
 from jaxret.stages.features import Features
+from jaxret.stages.passes import Pass
 from jaxret.store_flag import WHOLE
 
 INCOMPLETE = "INCOMPLETE"  # how a dataset's note begins when photographs are missing
@@ -56,14 +58,18 @@ class RunContext:
 
     def descriptors(self, features: Features, split: Split) -> Descriptors:
         """The descriptors of a split, made now or taken from the workdir."""
-
-        def load() -> Encoder:
-            return self.encoders.load(features.identity.name, features.settings)
-
-        found = features.make(split, load, self.store, self.clock)
+        found = features.make(split, self._loader(features), self.store, self.clock)
         if found.made:
             self.described.append(features)
         return found
+
+    def describe(self, together: Pass) -> None:
+        """Makes the descriptors of one pass that are not in the workdir."""
+        load = self._loader(together.features)
+        self.described += together.make(load, self.store, self.clock)
+
+    def _loader(self, features: Features) -> Callable[[], Encoder]:
+        return lambda: self.encoders.load(features.identity.name, features.settings)
 
 
 def one_encoder(member: str, dataset: str, settings: Settings) -> Settings:
@@ -72,6 +78,7 @@ def one_encoder(member: str, dataset: str, settings: Settings) -> Settings:
         settings,
         model=member,
         dataset=dataset,
+        preset=None,
         pca_dim=None,
         ranking=(),
         whiten_on=None,

@@ -10,8 +10,8 @@ from jaxret.ranking.rankings import Stored
 from jaxret.ranking_names import step_names
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages.context import RunContext
-from jaxret.stages.features import Features, concatenate
-from jaxret.stages.whitening import database_of, whitening, whitening_key
+from jaxret.stages.features import Features, joined
+from jaxret.stages.whitening import apply, database_of, whitening, whitening_key
 from jaxret.store_flag import WHOLE
 
 
@@ -74,11 +74,10 @@ def other_database(
     if not settings.whiten_on or settings.store == WHOLE:
         return None
     others = _features_of_other(settings, context)
-    rows = concatenate([database_of(one, context) for one in others])
+    rows = joined([database_of(one, context) for one in others], others)
     if settings.pca_dim == TRUE_DIM:
-        return rows
-    learnt, _ = whitening(rows, features, settings, context)
-    return rows if learnt is None else np.asarray(learnt(rows))
+        return apply(rows, None)
+    return apply(rows, whitening(rows, features, settings, context)[0])
 
 
 def origin(settings: Settings, context: RunContext) -> dict[str, Any]:

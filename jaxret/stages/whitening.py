@@ -1,4 +1,4 @@
-"""R-MAC features to the descriptors that are ranked: concatenated, PCA-whitened, L2-normalised.
+"""Features to the descriptors that are ranked: concatenated, PCA-whitened, L2-normalised.
 
 The eigendecomposition of a database is made once, at the largest dimension that the run asks for,
 and kept in the workdir; smaller dimensions are prefixes of it.
@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from jaxret import defaults
+from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.shards import Descriptors
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.errors import UserError
 from jaxret.settings import STORED, TRUE_DIM, Settings
 from jaxret.stages.context import RunContext, any_dimension
-from jaxret.stages.features import Features, concatenate
+from jaxret.stages.features import Features, joined
 
 _STAGE_VERSION = 1  # raise it when the same key would give another whitening
 
@@ -43,19 +44,33 @@ def whiten(
     context: RunContext,
 ) -> Whitened:
     """The members' descriptors of queries and database, joined and whitened as the settings say."""
-    queries, database = (concatenate(parts) for parts in zip(*described, strict=True))
-    if settings.pca_dim == TRUE_DIM:
-        return Whitened(queries, database)
-    learnt, notes = whitening(database, features, settings, context)
-    if learnt is None:
-        return Whitened(queries, database, notes)
-    return Whitened(np.asarray(learnt(queries)), np.asarray(learnt(database)), notes, True)
+    queries, database = (joined(parts, features) for parts in zip(*described, strict=True))
+    learnt: PCAWhitening | None = None
+    notes: tuple[str, ...] = ()
+    if settings.pca_dim != TRUE_DIM:
+        learnt, notes = whitening(database, features, settings, context)
+    rows = apply(queries, learnt), apply(database, learnt)
+    return Whitened(*rows, notes, learnt is not None)
+
+
+def apply(rows: np.ndarray, learnt: PCAWhitening | None) -> np.ndarray:
+    """What was joined, [n, C] -> [n, D]; of regions [n, R, C] the sum of what each becomes."""
+    each = _flat(rows) if learnt is None else np.asarray(learnt(_flat(rows)))
+    if rows.ndim == 2:
+        return each
+    return np.asarray(l2_normalize(each.reshape(*rows.shape[:2], -1).sum(axis=1)))
+
+
+def _flat(rows: np.ndarray) -> np.ndarray:
+    return rows.reshape(-1, rows.shape[-1])
 
 
 def whitening(
     database: np.ndarray, features: Sequence[Features], settings: Settings, context: RunContext
 ) -> tuple[PCAWhitening | None, tuple[str, ...]]:
-    """Learnt on this database, or on another dataset's, or the one stored with the weights.
+    """Learnt on this database [N, C], on another dataset's, or the one stored with the weights.
+
+    Where regions are whitened, a database is [N, R, C] and each region a row to learn from.
 
     None where a database is too small to learn one from and no dimension was asked for; and notes.
     """
@@ -65,8 +80,8 @@ def whitening(
         return of_file(settings)
     if settings.whiten_on:
         features = [context.features(m, settings.whiten_on, settings) for m in settings.members]
-        database = concatenate([database_of(one, context) for one in features])
-    dim, notes = pca_dim(settings.pca_dim, _different(database), database.shape[1])
+        database = joined([database_of(one, context) for one in features], features)
+    dim, notes = pca_dim(settings.pca_dim, _different(database), database.shape[-1])
     if dim is None:
         return None, notes
     with context.clock.timed("whitening"):
@@ -98,8 +113,8 @@ def _learnt(
         if int(path.stem.removeprefix("pca-")) >= dim:
             return PCAWhitening.load(path).truncate(dim)
     wanted = context.whitening_dims.get(any_dimension(settings), 0)
-    largest = max(dim, min(wanted, database.shape[0] - 1, database.shape[1]))
-    fitted = PCAWhitening.fit(database, largest, floor=settings.whitening_floor)
+    largest = max(dim, min(wanted, database.shape[0] - 1, database.shape[-1]))
+    fitted = PCAWhitening.fit(_flat(database), largest, floor=settings.whitening_floor)
     fitted.save(context.store.folder("whitening", key) / f"pca-{largest:05d}.npz")
     return fitted.truncate(dim)
 
@@ -170,7 +185,8 @@ def _different(database: np.ndarray) -> int:
     enough = defaults.PCA_PHOTOGRAPHS_PER_DIM * defaults.PCA_DIM
     rows = len(database)
     # rounded: one photograph's descriptors may differ in their last bits from batch to batch
-    return rows if rows >= enough else len(np.unique(database.round(5), axis=0))
+    whole = database.reshape(rows, -1)
+    return rows if rows >= enough else len(np.unique(whole.round(5), axis=0))
 
 
 def pca_dim(

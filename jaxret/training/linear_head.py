@@ -27,7 +27,7 @@ from jaxret.runtime import parallel
 from jaxret.runtime.artifacts import Store
 from jaxret.settings import Settings
 from jaxret.stages.context import RunContext
-from jaxret.stages.features import concatenate
+from jaxret.stages.features import joined
 from jaxret.stages.whitening import pca_dim
 from jaxret.training import optimizers
 from jaxret.training.curves import Curves
@@ -129,8 +129,8 @@ def _describe(settings: TrainSettings, workdir: Path) -> Described:
     back = collection.held_out(settings.held_out, settings.seed)
     held_out = held_out_dataset(collection, back, settings.seed) if back.any() else None
     check_enough(collection, back | collection.junk, held_out, settings.batch_size)
-    described = describe(context.features(how.model, how.dataset, how), context)
-    queries, database = (concatenate([one]) for one in described)
+    features = context.features(how.model, how.dataset, how)
+    queries, database = (joined([one], [features]) for one in describe(features, context))
     return Described(np.concatenate([database, queries]), collection, back)
 
 

@@ -4,8 +4,10 @@ import pytest
 from absl import flags
 
 from jaxret.cli import flag_tables
-from jaxret.cli.flag_tables import MAIN, TRAIN
+from jaxret.cli.flag_tables import EXPLORE, MAIN, TRAIN
 from jaxret.errors import UserError
+from jaxret.explore.settings import ExploreSettings
+from jaxret.main import SWEPT
 from jaxret.settings import Settings
 from jaxret.training.settings import TrainSettings
 
@@ -40,7 +42,7 @@ def values_of(settings, others, lists=()):
 
 @pytest.fixture
 def main_flags():
-    return values_of(Settings, MAIN_ALONE | COMMON, ("model", "dataset", "pca_dim", "store"))
+    return values_of(Settings, MAIN_ALONE | COMMON, SWEPT)
 
 
 @pytest.fixture
@@ -62,10 +64,14 @@ def test_every_flag_has_one_row():
     rows = [row.name for group in TRAIN.groups for row in group.rows]
     assert set(rows) == fields | COMMON
     assert len(rows) == len(set(rows))
+    fields = {option.name for option, _ in ExploreSettings.options()}
+    rows = [row.name for group in EXPLORE.groups for row in group.rows]
+    assert set(rows) == fields | {"debug"}
+    assert len(rows) == len(set(rows))
 
 
 def test_every_flag_belongs_to_something():
-    for table in (MAIN, TRAIN):
+    for table in (MAIN, TRAIN, EXPLORE):
         for row in table.rows().values():
             assert row.modes and set(row.modes) <= set(table.modes)
 
@@ -83,7 +89,7 @@ OF_AN_ENCODER = [row.name for row in MAIN.rows().values() if flag_tables.FEATURE
 VALUES = {
     **{name: "demo" for name in ("dataset", "whiten_on")},
     **{name: "3" for name in ("seed", "width", "batch_size", "image_size", "workers")},
-    **{name: "3" for name in ("bn_momentum", "bn_batch_size", "rmac_levels")},
+    **{name: "3" for name in ("bn_momentum", "bn_batch_size", "rmac_levels", "gem_p")},
     **{"weights": "random", "arch": "resnet18", "dtype": "bfloat16", "distractors": "revisitop1m"},
     **{"query_crop": "none", "resize": "keep", "decoder": "simplejpeg", "on_bad_image": "skip"},
     **{"bn_recalibration": "none", "whitening": "checkpoint"},
@@ -182,3 +188,27 @@ def test_what_a_training_cannot_use_is_refused_by_name(train_flags, arguments, s
 )
 def test_what_a_training_uses_passes(train_flags, arguments):
     checked(TRAIN, train_flags, arguments)
+
+
+def test_a_preset_goes_with_settings_of_ones_own(main_flags):
+    with pytest.raises(UserError, match="--preset has no effect without an evaluation or --suite="):
+        checked(MAIN, main_flags, "--suite=table1 --preset=dino")
+    with pytest.raises(UserError, match="--preset belongs to an evaluation and --suite, not"):
+        checked(MAIN, main_flags, "--features=x.npy --preset=dino")
+
+
+@pytest.mark.parametrize("arguments", ["--preset=dino", "--suite=encoders --preset=ilias"])
+def test_presets_pass(main_flags, arguments):
+    checked(MAIN, main_flags, arguments)
+
+
+def test_flags_override_a_preset(main_flags):
+    from jaxret.main import settings_from_flags
+
+    text = "--preset=dino --model=dino-vits16 --dataset=roxford5k,rparis6k --query_crop=bbox"
+    main_flags(["command", *text.split()])
+    found = settings_from_flags(main_flags)
+    assert [(s.dataset, s.image_size, s.query_crop, s.pooling) for s in found] == [
+        ("roxford5k", 224, "bbox", "cls"),
+        ("rparis6k", 512, "bbox", "cls"),
+    ]

@@ -44,3 +44,11 @@ def test_what_cannot_be_pooled_is_refused():
         pool_scales(normal(2, 3))
     with pytest.raises(UserError, match="power=0"):
         pool_scales(normal(2, 3, 4), 0)
+
+
+def test_raw_scales_count_by_their_length_as_in_dinos_evaluation():
+    x = normal(3, 4, 9) * np.float32([1, 5, 20])[:, None, None]
+    total = torch.from_numpy(x).double().mean(0)
+    theirs = total / total.norm(dim=1, keepdim=True)
+    np.testing.assert_allclose(pool_scales(x, normalize=False), theirs.numpy(), atol=2e-7)
+    assert np.abs(np.asarray(pool_scales(x)) - theirs.numpy()).max() > 0.01

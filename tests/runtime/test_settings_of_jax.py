@@ -15,6 +15,7 @@ from PIL import Image
 from jaxret import models
 from jaxret.descriptors.multiscale import pool_scales
 from jaxret.descriptors.pooling import gem
+from jaxret.descriptors.pooling_rows import pool
 from jaxret.descriptors.rmac import rmac
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.models.batch_norm import recalibrate
@@ -78,7 +79,9 @@ def poolings():
     vectors = np.asarray(rmac(fmap, include_global=True))
     whiten = PCAWhitening.fit(unit(60, 24), 6)
     scales = pool_scales(np.stack([vectors, vectors[::-1]]))
-    return [rmac(fmap), vectors, gem(fmap), gem(fmap, 2), whiten(vectors), scales]
+    others = [pool({"map": fmap, "cls": vectors}, name) for name in ("mac", "crow", "cls+mean")]
+    others.append(gem(-fmap, negatives="shift"))
+    return [rmac(fmap), vectors, gem(fmap), gem(fmap, 2), whiten(vectors), scales, *others]
 
 
 def neighbours():

@@ -20,8 +20,8 @@ EXTRACT = """
 import sys
 import jaxret
 import jaxret.runs.run
-from jaxret.descriptors import extract
-extract.SHARD = 4
+from jaxret.descriptors import extraction
+extraction.SHARD = 4
 folder, workdir = sys.argv[1:]
 print("begins", flush=True)
 jaxret.run(jaxret.Settings(dataset=folder, workdir=workdir, image_size=64, pca_dim=2,

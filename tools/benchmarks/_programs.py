@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jaxret import defaults, functional
 from jaxret.defaults import RANKINGS
 from jaxret.descriptors import extraction, multiscale, pooling, whitening
+from jaxret.descriptors.pooling_rows import Pooling
 from jaxret.functional import compression, diffusion, neighbours, ranking, sharded
 from jaxret.functional.settings import RankingSettings
 from jaxret.models import batch_norm
@@ -90,7 +91,7 @@ def describe(spec: ModelSpec, dtype: str, batch: int = BATCH, size: int | None =
     return Program(
         name="describe",
         dtype=dtype,
-        function=extraction._rmac_of_images,
+        function=extraction._describe_images,
         arguments={
             "variables": template(folded),
             "images": _shape(batch, side, side, 3, dtype=np.uint8),
@@ -98,8 +99,7 @@ def describe(spec: ModelSpec, dtype: str, batch: int = BATCH, size: int | None =
         static={
             "spec": folded,
             "dtype": jnp.dtype(dtype),
-            "levels": defaults.RMAC_LEVELS,
-            "include_global": False,
+            "poolings": (Pooling(),),
         },
         dealt=frozenset(["images"]),
         photographs=batch,
@@ -144,7 +144,7 @@ def descriptor_programs(rows: int) -> Iterator[Program]:
         "float32",
         multiscale._power_mean,
         {"x": _shape(len(defaults.MULTISCALES), rows, CHANNELS)},
-        {"power": defaults.MULTISCALE_POWER},
+        {"power": defaults.MULTISCALE_POWER, "normalize": True},
     )
     yield Program(
         "whiten",

@@ -18,6 +18,7 @@ from benchmarks._rounds import peak_bytes
 from jaxret import defaults, models
 from jaxret.data.dataset import FileSplit
 from jaxret.descriptors.extraction import Extraction, extract
+from jaxret.descriptors.pooling_rows import Pooling
 from jaxret.descriptors.recalibration import Recalibration, recalibrated
 from jaxret.runtime.artifacts import Store
 
@@ -50,8 +51,7 @@ def extraction(size: int, batch: int, decoder: str = "pil") -> Extraction:
         resize="square",
         decoder=decoder,
         dtype="float32",
-        rmac_levels=defaults.RMAC_LEVELS,
-        rmac_include_global=False,
+        pooling=Pooling(),
         on_bad_image="fail",
         batch_size=batch,
         workers=None,

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from jaxret.data.images.opening import BadImage, Opened, open_photograph, without_limit
-from jaxret.data.images.resize import SIDE_MULTIPLE, kept_size
+from jaxret.data.images.resize import SIDE_MULTIPLE, resized
 
 WHITE = (255, 255, 255, 255)
 UPRIGHT = {  # EXIF 2.32, table 6: what turns the stored pixels upright
@@ -41,6 +41,7 @@ def to_pixels(
     resize: str = "square",
     decoder: str = "pil",
     side_multiple: int = SIDE_MULTIPLE,
+    scale: float = 1.0,
 ) -> np.ndarray:
     """Decode, cut to the box, turn upright, resize.
 
@@ -49,10 +50,11 @@ def to_pixels(
         name: for the error message.
         image_size: S in pixels.
         box: x1, y1, x2, y2 in stored pixels, or None for the whole photograph.
-        resize: "square" to S x S, or "keep" the aspect ratio; see `resize`.
+        resize: "square" to S x S, "keep" the aspect ratio, or the public code's; see `resize`.
         decoder: "pil", or "simplejpeg" for JPEGs: the same pixels a little faster, and a JPEG that
             is damaged in its middle is refused, where PIL shows grey.
-        side_multiple: of which sides are multiples, with "keep".
+        side_multiple: of which sides are multiples, but with "square" and "center".
+        scale: of one that never enlarges ("thumbnail").
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -64,7 +66,7 @@ def to_pixels(
     longer = max(opened.image.size)
     stored = opened.image if box is None else _cut(opened, box, name)
     image = _upright(_to_rgb(stored, name), opened.orientation)
-    return _resized(image, longer, image_size, resize, side_multiple)
+    return np.asarray(resized(image, resize, image_size, longer, side_multiple, scale))
 
 
 def rgb_pixels(
@@ -74,9 +76,8 @@ def rgb_pixels(
 
     Raises `BadImage` where its colours cannot be made RGB.
     """
-    return _resized(
-        _to_rgb(image, "a photograph"), max(image.size), image_size, resize, side_multiple
-    )
+    rgb = _to_rgb(image, "a photograph")
+    return np.asarray(resized(rgb, resize, image_size, max(image.size), side_multiple))
 
 
 def orientation_and_size(encoded: bytes, name: str) -> tuple[int, tuple[int, int]]:
@@ -111,16 +112,6 @@ def _cut(opened: Opened, box: tuple[float, float, float, float], name: str) -> I
         whole = pixel_box(scaled, opened.image.size, name)
     with without_limit():
         return opened.image.crop(whole)
-
-
-def _resized(
-    image: Image.Image, longer: int, image_size: int, resize: str, side_multiple: int
-) -> np.ndarray:
-    """`longer` is the longer side of the photograph that `image` may be cut from."""
-    size = (image_size, image_size)
-    if resize == "keep":
-        size = kept_size(image.size, image_size / longer, side_multiple)
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -58,6 +58,7 @@ def batches(
     decoder: str = "pil",
     clock: Clock | None = None,
     side_multiple: int = SIDE_MULTIPLE,
+    scale: float = 1.0,
 ) -> Generator[Batch, None, None]:
     """Batches of `split` in the order of `indices`; only the last of a shape may hold fewer than B.
 
@@ -70,10 +71,10 @@ def batches(
         workers: threads that decode ahead; 0 decodes in the caller's thread, None is one a core.
         on_bad: "fail" raises the `BadImage`; "skip" leaves the photograph out.
         bad: where (name, sentence) of what was left out is appended, in order.
-        resize: "square", or "keep" the aspect ratio; see `images`.
+        resize: of RESIZES; see `resize`.
         decoder: "pil" or "simplejpeg"; see `images.to_pixels`.
         clock: told how long the threads read and decoded.
-        side_multiple: see `images.to_pixels`.
+        side_multiple, scale: see `images.to_pixels`.
 
     Raises:
         BadImage: an unreadable photograph, with on_bad="fail".
@@ -90,7 +91,7 @@ def batches(
         with told.timed("read"):
             encoded = split.read(index)
         with told.timed("decode"):
-            return to_pixels(encoded, name, image_size, box, resize, decoder, side_multiple)
+            return to_pixels(encoded, name, image_size, box, resize, decoder, side_multiple, scale)
 
     threads = cores() if workers is None else workers
     wanted = range(len(split)) if indices is None else indices

@@ -226,6 +226,15 @@ class ViT(nn.Module):
         periods = self.rope_periods if self.position_resize == "original" else "float32"
         return rotation(kind, grid, self.width // self.heads, self.grid, periods)
 
+    def vector_channels(self) -> dict[str, int]:
+        """Width of what `_vectors` gives, nothing being computed."""
+        widths = {"cls": self.width} if self.cls else {}
+        if self.registers:
+            widths["registers"] = self.width
+        if self.pool_heads or self.projection:
+            widths["pooled"] = self.projection or self.width
+        return widths
+
     def _vectors(self, x: jax.Array) -> dict[str, jax.Array]:
         """cls, registers and the pooled vector of the normalised tokens."""
         vectors = {}

@@ -5,6 +5,7 @@ from typing import Any
 from jaxret.report import paper
 from jaxret.report.figures import plots
 from jaxret.report.results import Results, Variant, number
+from jaxret.report.tables.costs import evaluations
 
 _TOGETHER = 3  # models that share one panel of bars
 
@@ -34,7 +35,7 @@ def _bars(
     rankings = list(dict.fromkeys(figure["ranking"] for figure in figures))
     if len(rankings) < 2:
         return None
-    series = [_series(figures, rankings, variants, variant) for variant in variants]
+    series = [_series(results, figures, rankings, variants, variant) for variant in variants]
     parts = [dataset] if len(results.values("dataset")) > 1 else []
     parts += [protocol] if protocol != paper.CLASSIC else []
     parts += [variants[0][0]] if len(variants) == 1 and len(results.values("model")) > 1 else []
@@ -42,13 +43,21 @@ def _bars(
 
 
 def _series(
-    figures: list[dict[str, Any]], rankings: list[str], variants: list[Variant], variant: Variant
+    results: Results,
+    figures: list[dict[str, Any]],
+    rankings: list[str],
+    variants: list[Variant],
+    variant: Variant,
 ) -> plots.Bars:
     own = {f["ranking"]: f for f in figures if (f["model"], f["dim"]) == variant}
     any_one = next(iter(own.values()))
     model, dim = variant
     place = (any_one["dataset"], model, dim)
-    theirs = [paper.paper_value(*place, one, any_one["protocol"], "map") for one in rankings]
+    compares = results.compares_with_the_study
+    theirs = [
+        paper.paper_value(*place, one, any_one["protocol"], "map") if compares else None
+        for one in rankings
+    ]
     ours = [_percent(own.get(one, {}).get("map")) for one in rankings]
     alone = sum(name == model for name, _ in variants) == 1
     return plots.Bars(model if alone else f"{model}, {dim}", ours, theirs)
@@ -78,6 +87,35 @@ def _curves(results: Results, model: str) -> plots.Plot | None:
         for dataset, maps in by_dataset.items()
     ]
     return plots.curves(model, [str(dim) for dim in dims], lines, "dimensions")
+
+
+_COSTS = {"photographs_per_second": "photographs a second", "bytes": "bytes a descriptor"}
+
+
+def trade_offs(results: Results) -> list[plots.Plot]:
+    """The mAP over photographs a second and over bytes, where a dataset has several evaluations."""
+    made = []
+    for dataset in results.values("dataset"):
+        figures = [f for f in evaluations(results, dataset) if number(f["map"]) is not None]
+        for key, xlabel in _COSTS.items():
+            known = [figure for figure in figures if number(figure[key]) is not None]
+            if len({figure[key] for figure in known}) > 1:
+                made.append(plots.trade_off(dataset, _kinds(known, key), xlabel))
+    return made
+
+
+def _kinds(figures: list[dict[str, Any]], key: str) -> list[plots.Trade]:
+    """Evaluations by their network and pooling; sizes and dimensions are marks of one kind."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    several = len({figure["parameters"] for figure in figures}) > 1
+    for figure in figures:
+        network = [figure["model"].split(",")[0]] if several else []
+        layer = [figure["layer"]] if figure["layer"] else []
+        kinds.setdefault(", ".join([*network, figure["pooling"], *layer]), []).append(figure)
+    return [
+        plots.Trade(name, [one[key] for one in of], [100 * one["map"] for one in of])
+        for name, of in kinds.items()
+    ]
 
 
 def _percent(value: Any) -> float | None:

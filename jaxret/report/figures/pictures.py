@@ -116,7 +116,7 @@ def picture_sheet(
     thumbnails = _Thumbnails(dataset.database)
     rows = []
     for query, why in chosen:
-        status, positives = _judged(dataset, figure, query)
+        status, positives = judged(dataset, figure, query)
         hits = tuple(
             Hit(
                 rank=place + 1,
@@ -154,7 +154,7 @@ def _choose(figure: Mapping[str, Any] | None, count: int) -> list[tuple[int, str
     ]
 
 
-def _judged(
+def judged(
     dataset: Dataset, figure: Mapping[str, Any] | None, query: int
 ) -> tuple[dict[int, str], int | None]:
     """The status of every judged photograph of the database, and the number of positives."""
@@ -190,10 +190,22 @@ def thumbnail(split: Split, index: int, side: int, with_box: bool = True) -> Pic
     """A small JPEG of one photograph as a data URI, its box drawn in."""
     name = split.names[index]
     try:
-        encoded = split.read(index)
-        image = decode(encoded, name)
+        written, size = small_jpeg(split, index, side, with_box)
     except BadImage as error:
         return Picture(name, "", problem=error.reason)
+    return Picture(name, "data:image/jpeg;base64," + base64.b64encode(written).decode(), *size)
+
+
+def small_jpeg(
+    split: Split, index: int, side: int, with_box: bool = True
+) -> tuple[bytes, tuple[int, int]]:
+    """One photograph as a JPEG, its longer side at most `side`, its box drawn in; and its size.
+
+    Raises:
+      BadImage: it cannot be read.
+    """
+    encoded = split.read(index)
+    image = decode(encoded, split.names[index])
     scale = side / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -205,8 +217,7 @@ def thumbnail(split: Split, index: int, side: int, with_box: bool = True) -> Pic
         )
     written = io.BytesIO()
     image.save(written, "JPEG", quality=80, optimize=True)
-    uri = "data:image/jpeg;base64," + base64.b64encode(written.getvalue()).decode()
-    return Picture(name, uri, *image.size)
+    return written.getvalue(), image.size
 
 
 def _draw_box(image: Image.Image, box: Box, scale: float) -> None:

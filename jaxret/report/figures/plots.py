@@ -71,6 +71,15 @@ class Curve:
     intervals: Sequence[tuple[float, float]] = ()
 
 
+@dataclass(frozen=True)
+class Trade:
+    """Evaluations of one kind: what each costs, and what it finds."""
+
+    name: str
+    costs: Sequence[float]
+    values: Sequence[float]  # percent
+
+
 def bars(title: str, labels: Sequence[str], series: Sequence[Bars]) -> Plot:
     """Horizontal bars from 0 to 100 %, the value beside each, diamonds for the paper's."""
     thick = 0.8 / len(series)
@@ -163,6 +172,32 @@ def versus(title: str, names: tuple[str, str], values: Sequence[tuple[float, flo
         axes.set_ylabel(f"AP with {_short(names[1])}, percent")
         axes.grid(linewidth=0.6)
     return plot(f"Average precision of each query with {names[0]} and with {names[1]}.")
+
+
+def trade_off(title: str, series: Sequence[Trade], xlabel: str) -> Plot:
+    """Over a cost the mAP: one mark an evaluation, those of a kind joined.
+
+    Costs that differ by more than a factor of ten have a logarithmic axis.
+    """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    costs = [cost for one in series for cost in one.costs]
+    with _panel(title, 3.1 + 0.12 * len(series)) as (axes, plot):
+        for place, one in enumerate(series):
+            points = sorted(zip(one.costs, one.values, strict=True))
+            style: dict[str, Any] = {"color": _colour(place), "marker": MARKERS[place % 7]}
+            style |= {"markersize": 4.5, "linewidth": 1.0, "clip_on": False}
+            axes.plot(*zip(*points, strict=True), label=_short(one.name), **style)
+        if max(costs) > 10 * min(costs):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")  # powers are mathtext otherwise
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel("mAP, percent")
+        axes.grid(linewidth=0.6)
+        _legend(axes)
+    return plot(f"mAP over {xlabel}: {title}.")
 
 
 def training_curve(

@@ -7,7 +7,7 @@ import jinja2
 from markupsafe import Markup
 
 from jaxret.ranking_names import step_names
-from jaxret.report.figures.charts import dimension_curves, ranking_bars
+from jaxret.report.figures.charts import dimension_curves, ranking_bars, trade_offs
 from jaxret.report.figures.pictures import Sheet
 from jaxret.report.page.comparison import comparisons
 from jaxret.report.page.glossary import GLOSSARY, METRIC_WORDS, PROTOCOL_WORDS, RANKING_WORDS
@@ -16,8 +16,10 @@ from jaxret.report.page.summary import key_numbers, timings
 from jaxret.report.results import Results
 from jaxret.report.stores import store_curves
 from jaxret.report.tables.cells import DASH, Cell, signed
+from jaxret.report.tables.costs import cost_tables
 from jaxret.report.tables.layouts import headlines, precisions, tables
 from jaxret.report.tables.plain import footnotes, one_line, slug
+from jaxret.report.variants import told_apart
 
 PAGE_LIMIT = 5_000_000  # bytes: what mail and chat still carry
 _PICTURES_LIMIT = 3_800_000  # the rest is tables and plots
@@ -38,6 +40,8 @@ def page(results: Results, sheets: Sequence[Sheet] = ()) -> str:
             bars=ranking_bars(results),
             curves=dimension_curves(results),
             stores=[curve.plot for curve in store_curves(results)],
+            costs=cost_tables(results),
+            trades=trade_offs(results),
             profiles=query_profiles(results),
             queries=query_tables(results),
             comparisons=comparisons(results),
@@ -51,10 +55,8 @@ def page(results: Results, sheets: Sequence[Sheet] = ()) -> str:
 
 def fragment(results: Results) -> str:
     """The tables with their own style, for a notebook's cell."""
-    template = environment().get_template("fragment.html.j2")
-    return template.render(
-        title=one_line(results.name()), tables=tables(results) or headlines(results)
-    )
+    template, named = environment().get_template("fragment.html.j2"), told_apart(results)
+    return template.render(title=one_line(results.name()), tables=tables(named) or headlines(named))
 
 
 def _metric_words(results: Results) -> list[tuple[str, str]]:

@@ -102,6 +102,7 @@ class Table:
       number: of the paper's table that has the same layout.
       corner: what the row labels are ("ranking", "method").
       caption: one or two sentences: what is shown, in which unit.
+      theirs: whose the figures below ours are: the "paper"'s, or "published" by others.
     """
 
     name: str
@@ -112,6 +113,12 @@ class Table:
     rows: tuple[Row, ...]
     footnotes: tuple[str, ...] = field(default=())
     number: int | None = None
+    theirs: str = "paper"
+
+    @property
+    def whose(self) -> str:
+        """Whose figures stand below ours, before the word figure."""
+        return "the paper's" if self.theirs == "paper" else f"the {self.theirs}"
 
     @property
     def heading(self) -> str:
@@ -174,7 +181,9 @@ def make_cell(results: Results, address: Address, figure: dict | None) -> Cell:
         address.protocol,
         address.metric,
     )
-    cell = Cell(address, paper=paper_value(*where), unreadable=is_unreadable(*where))
+    cell = Cell(address)
+    if results.compares_with_the_study:
+        cell = replace(cell, paper=paper_value(*where), unreadable=is_unreadable(*where))
     value = None if figure is None else number(figure.get(address.metric))
     if figure is None or value is None:
         reason = results.gap(

@@ -52,7 +52,7 @@ def _float(table: Table) -> str:
     title += "" if table.number is None else f" (Table {table.number} of the paper)"
     caption = f"{escape_latex(title)}. {escape_latex(table.caption)} Bold: best of its column."
     if table.has_paper:
-        caption += " Grey: the paper's figure and our difference."
+        caption += f" Grey: {table.whose} figure and our difference."
     notes = "".join(f"\n  \\par\\smallskip {escape_latex(note)}" for note in footnotes(table))
     body = "\n".join(_lines(table, row) for row in table.rows)
     return rf"""\begin{{table*}}

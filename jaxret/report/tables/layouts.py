@@ -8,6 +8,7 @@ from jaxret.report import paper
 from jaxret.report.paper import CLASSIC, PAPER_DIM, Dim
 from jaxret.report.results import METRICS, Results
 from jaxret.report.tables.cells import Address, Cell, Column, Row, Table, make_cell, mark_best
+from jaxret.report.tables.published import published_tables
 
 PERCENT = "in percent, higher is better"
 
@@ -17,7 +18,7 @@ def tables(results: Results) -> list[Table]:
     suites = {"table1": (1,), "table2": (2,), "table3": (3,), "paper": (1, 2, 3)}
     wanted = suites.get(results.suite or "", ())
     made = [{1: table1, 2: table2, 3: table3}[number](results) for number in wanted]
-    return made or headlines(results)
+    return [*(made or headlines(results)), *published_tables(results)]
 
 
 def headlines(results: Results) -> list[Table]:

@@ -4,16 +4,21 @@ import csv
 import io
 import re
 import unicodedata
+from typing import Any
 
 from jaxret.report.paper import paper_value
 from jaxret.report.results import METRICS, Results
 from jaxret.report.tables.cells import DASH, UNREADABLE_NOTE, Cell, Row, Table, figure_text
+from jaxret.report.tables.costs import COST_KEYS, CostTable
 from jaxret.report.tables.layouts import tables
+from jaxret.report.tables.published import published_figure
+from jaxret.report.variants import scales_text, told_apart
 
 FOUND_COLUMNS = ("rank", "photograph", "similarity")  # of a search
 CSV_COLUMNS = (
     *("dataset", "model", "dim", "ranking", "protocol", "metric"),
     *("ours", "paper", "difference", "queries", "isolated_queries", "note"),
+    *COST_KEYS,
 )
 
 
@@ -57,7 +62,7 @@ def isolated_note(table: Table) -> str:
 
 def terminal_report(results: Results) -> str:
     """Every table of the results for the terminal."""
-    return "\n".join(to_text(table) for table in tables(results))
+    return "\n".join(to_text(table) for table in tables(told_apart(results)))
 
 
 def to_text(table: Table) -> str:
@@ -82,7 +87,9 @@ def _text_lines(table: Table, row: Row, pad: str) -> list[list[str]]:
     label = one_line(row.label)
     lines = [[label, *(_text_cell(table, cell, pad) for cell in row.cells)]]
     if any(cell.has_paper for cell in row.cells):
-        lines.append(["  paper", *((cell.paper_text or DASH) + pad for cell in row.cells)])
+        lines.append(
+            [f"  {table.theirs}", *((cell.paper_text or DASH) + pad for cell in row.cells)]
+        )
         lines.append(["  difference", *(cell.difference_text + pad for cell in row.cells)])
     return lines
 
@@ -126,11 +133,18 @@ def to_markdown(table: Table) -> str:
         for row in rows:
             cells = (_markdown_cell(table, cell) for cell in row.cells)
             lines.append(f"| {escape_markdown(row.label)} | {' | '.join(cells)} |")
-    reading = " A cell reads: ours / the paper's / difference." if table.has_paper else ""
+    reading = f" A cell reads: ours / {table.whose} / difference." if table.has_paper else ""
     intro = f"### {escape_markdown(table.heading)}\n\n{table.caption}{reading}"
     intro += " Bold: best of its column."
     notes = "".join(f"\n- {escape_markdown(note)}" for note in footnotes(table))
     return f"{intro}\n\n" + "\n".join(lines) + "\n" + (notes + "\n" if notes else "")
+
+
+def costs_to_markdown(table: CostTable) -> str:
+    """What each evaluation costs, as a pipe table."""
+    lines = [f"| {' | '.join(table.columns)} |", "|:---|" + "---:|" * (len(table.columns) - 1)]
+    lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in table.rows]
+    return f"### {escape_markdown(table.dataset)}: what it costs\n\n" + "\n".join(lines) + "\n"
 
 
 def _column_name(group: str, name: str) -> str:
@@ -165,8 +179,8 @@ def to_csv(results: Results) -> str:
     for figure in results.figures:
         for metric in dict.fromkeys((*METRICS, *results.metrics(figure["dataset"]))):
             if figure.get(metric) is not None:
-                writer.writerow(_csv_figure(figure, metric))
-    for table in tables(results):
+                writer.writerow(_csv_figure(results, figure, metric))
+    for table in tables(told_apart(results)):
         writer.writerows(_csv_gap(cell) for cell in table.cells() if cell.ours is None)
     return text.getvalue()
 
@@ -175,17 +189,30 @@ def _csv_found(one: dict) -> list[object]:
     return [one["rank"], one_line(one["photograph"]), f"{one['similarity']:.6g}"]
 
 
-def _csv_figure(figure: dict, metric: str) -> list[object]:
+def _csv_figure(results: Results, figure: dict, metric: str) -> list[object]:
     keys = ("dataset", "model", "dim", "ranking", "protocol")
     where = {key: figure[key] for key in keys}
-    ours, theirs = figure_text(figure[metric], metric), paper_value(**where, metric=metric)
+    ours, published = figure_text(figure[metric], metric), published_figure(figure, metric)
+    theirs = paper_value(**where, metric=metric) if results.compares_with_the_study else None
+    note = "" if published is None else f"published: {published.source}"
+    theirs = theirs if published is None else published.value
     difference = "" if theirs is None else f"{float(ours) - theirs:.2f}"
     shown = "" if theirs is None else f"{theirs:.2f}"
     counts = (figure.get("queries"), figure.get("isolated_queries"))
-    return [*map(one_line, where.values()), metric, ours, shown, difference, *counts, ""]
+    whole = [*map(one_line, where.values()), metric, ours, shown, difference, *counts, note]
+    return [*whole, *(_csv_cost(key, figure.get(key)) for key in COST_KEYS)]
+
+
+def _csv_cost(key: str, value: Any) -> object:
+    if value is None:
+        return ""
+    if key == "photographs_per_second":
+        return f"{value:.2f}"
+    return scales_text(value) if key == "scales" else one_line(value)
 
 
 def _csv_gap(cell: Cell) -> list[object]:
     where = cell.address
     place = (where.dataset, where.model, where.dim, where.ranking, where.protocol, where.metric)
-    return [*map(one_line, place), "", cell.paper_text, "", "", "", one_line(cell.gap)]
+    whole = [*map(one_line, place), "", cell.paper_text, "", "", "", one_line(cell.gap)]
+    return [*whole, *("" for _ in COST_KEYS)]

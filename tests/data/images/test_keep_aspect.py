@@ -65,7 +65,7 @@ def test_scales():
 
 
 def test_resize_must_be_known():
-    with pytest.raises(ValueError, match="square, keep"):
+    with pytest.raises(ValueError, match="square, keep, thumbnail, longer, center"):
         next(batches(MemorySplit([]), 8, 1, resize="fit"))
 
 

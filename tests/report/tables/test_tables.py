@@ -12,7 +12,7 @@ from jaxret.report.paper import UNREADABLE
 from jaxret.report.results import Results
 from jaxret.report.tables import latex
 from jaxret.report.tables.layouts import headlines, precisions, table1, tables
-from jaxret.report.tables.plain import terminal_report, to_csv, to_markdown, to_text
+from jaxret.report.tables.plain import CSV_COLUMNS, terminal_report, to_csv, to_markdown, to_text
 
 FORMS = {
     "text": (terminal_report, read_text),
@@ -140,7 +140,7 @@ def test_hostile_names_break_no_form(where, make_results, hostile):
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {len(table.columns) + 2}
     assert "<script" not in markdown
     rows = list(csv.reader(io.StringIO(to_csv(results))))
-    assert {len(row) for row in rows} == {12}
+    assert {len(row) for row in rows} == {len(CSV_COLUMNS)}
     assert "<script" not in html.page(results)
     lines = to_text(table).splitlines()
     assert all(line.isprintable() for line in lines)

@@ -56,12 +56,12 @@ def passes(monkeypatch):
         return Encoder(registry.get(name), {"params": {"w": weights}, "batch_stats": {}})
 
     class Projection:
-        channels = CHANNELS
+        channels = (CHANNELS,)
 
-        def __init__(self, encoder, how):
-            self.how, self.name = how, encoder.spec.name
+        def __init__(self, encoder, several):
+            self.how, self.name = several[0], encoder.spec.name
             draw = np.random.default_rng(MEMBERS.index(self.name))
-            self.matrix = draw.standard_normal((how.image_size**2 * 3, CHANNELS))
+            self.matrix = draw.standard_normal((self.how.image_size**2 * 3, CHANNELS))
 
         def all(self, split, positions, skipped, clock):
             for batch in batches(split, self.how.image_size, 8, indices=positions):
