@@ -6,8 +6,8 @@
     python -m jaxret.main --checkpoint=mine=WORKDIR --model=mine,resnet50+mine
     python -m jaxret.main --dataset=ilias-core --tars=FOLDER/*.tar --save_descriptors=SHARDS
 
-Comma-separated --model, --dataset, --pca_dim, --pooling, --layers and --image_size run every
-combination; so does --scales with a colon between the sets (1:1,0.71,0.5).
+Comma-separated --model, --dataset, --pca_dim, --pooling, --layers, --image_size and --store run
+every combination; so does --scales with a colon between the sets (1:1,0.71,0.5).
 """
 
 from jaxret.runtime import preemption
@@ -22,14 +22,14 @@ from typing import Any
 
 from absl import flags
 
-from jaxret import checkpoint_flag, presets
+from jaxret import checkpoint_flag, presets, ranking_names
 from jaxret.cli import command, flag_tables
 from jaxret.errors import UserError
 from jaxret.settings import TRUE_DIM, Settings
 
 _OF_SUITES = ("model", "dataset", "pca_dim")  # which a suite has values of its own for
 # A comma makes one evaluation for each value.
-SWEPT = (*_OF_SUITES, "pooling", "layers", "image_size")
+SWEPT = (*_OF_SUITES, "pooling", "layers", "image_size", "store")
 
 
 def define_flags() -> None:
@@ -80,7 +80,7 @@ def define_flags() -> None:
         "list in it of the distractors that count.",
     )
     command.define_common_flags()
-    command.define_flags(Settings, SWEPT)
+    command.define_flags(Settings, SWEPT, {"ranking": ranking_names.split})
     command.define_help(str(__doc__), flag_tables.MAIN)
 
 
@@ -106,9 +106,10 @@ def settings_from_flags(values: flags.FlagValues) -> list[Settings]:
             pooling=pooling,
             layers=layer,
             image_size=_pixels(size),
+            store=store,
             scales=scales,
         )
-        for model, dataset, dim, pooling, layer, size, scales in itertools.product(
+        for model, dataset, dim, pooling, layer, size, store, scales in itertools.product(
             models, *parts, sets
         )
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from jaxret.evaluation.metrics import evaluate as measure
 from jaxret.models.learnt_on import leak
 from jaxret.ranking.diffusion.inductive import DiffusionSettings
 from jaxret.ranking.placement import on_device, rank_on
-from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
+from jaxret.ranking.rankings import Ranked, RankingSettings, Stored, rank_all
+from jaxret.ranking_names import step_names
 from jaxret.runtime import parallel
 from jaxret.runtime.artifacts import Store
 from jaxret.settings import TRUE_DIM, Settings
+from jaxret.stages import storing
 from jaxret.stages.cached_results import DEPTH, SCORED, CachedResults, Outcome, Top
 from jaxret.stages.context import RunContext
 from jaxret.stages.encoders import model_row, origin_note
@@ -81,12 +83,14 @@ def evaluate(settings: Settings, context: RunContext) -> Evaluation:
         with context.clock.timed("ranking"), placement(settings):
             if not (parallel.is_first() or on_device()):  # the first one's cores rank for all
                 parallel.wait_for_files(map(outcomes.file, missing))
-                missing = []
-            rows = whitened.queries, whitened.database
-            ranked = rank_all(*rows, missing, how, scored=outcomes.saved)
-            for ranking, one in ranked.items():
-                outcome = _outcome(ranking, one, whitened, described[0], found, outcomes.saved)
-                outcomes.write(ranking, outcome)
+            else:
+                kept, known = _kept(whitened, features, settings, context)
+                rows = whitened.queries, whitened.database
+                saved = outcomes.saved
+                ranked = rank_all(*rows, missing, how, scored=saved, stored=kept)
+                for ranking, one in ranked.items():
+                    outcome = _outcome(ranking, one, known, described[0], found, saved, kept)
+                    outcomes.write(ranking, outcome)
     found.reused = not any(one in context.described for one in features)
     return _gathered(outcomes, found, asked, features, context.store)
 
@@ -107,6 +111,19 @@ def describe(features: Features, context: RunContext) -> Described:
     return context.descriptors(features, features.dataset.queries), database_of(features, context)
 
 
+def _kept(
+    whitened: Whitened,
+    features: Sequence[Features],
+    settings: Settings,
+    context: RunContext,
+) -> tuple[Stored | None, Whitened]:
+    """The database as codes, if it is to be, and the descriptors as they are then known."""
+    rows = whitened.database
+    kept = storing.stored(rows, storing.other_database(features, settings, context), settings)
+    notes = (*whitened.notes, *storing.notes(rows, kept, settings))
+    return kept, replace(whitened, database=storing.descriptors(rows, kept), notes=notes)
+
+
 def _without_batch_norm(features: Features) -> str:
     spec = features.identity.spec
     if features.settings.bn_recalibration == "none" or spec.has_batch_norm:
@@ -124,7 +141,9 @@ def placement(settings: Settings) -> AbstractContextManager[None]:
 
 def rankings_of(settings: Settings, dataset: Dataset) -> list[str]:
     """The rankings asked for, less diffusion where a ranking of the whole database is too much."""
-    return [one for one in settings.ranking if dataset.depth is None or "DFS" not in one]
+    return [
+        one for one in settings.ranking if dataset.depth is None or "DFS" not in step_names(one)
+    ]
 
 
 def not_ranked(settings: Settings, asked: Sequence[str], dataset: Dataset) -> list[str]:
@@ -194,6 +213,7 @@ def _outcome(
     described: Described,
     found: Evaluation,
     saved: int,
+    kept: Stored | None,
 ) -> Outcome:
     """Figures and first results of one ranking, without the photographs that were unreadable."""
     whole = found.dataset
@@ -202,14 +222,22 @@ def _outcome(
     dim = whitened.database.shape[1] if whitened.learnt else TRUE_DIM
     return Outcome(
         figures=[
-            figure(ranking, ranked, dataset, one, dim, (whitened.queries, whitened.database))
+            {
+                **figure(ranking, ranked, dataset, one, dim, (whitened.queries, whitened.database)),
+                **store_facts(found.settings, storing.size(whitened.database, kept)),
+            }
             for one in dataset.protocols
         ],
         top=top(ranking, ranked, whitened.queries, whitened.database, saved),
         unread=unread,
         skipped=[pair for have in described[::-1] for pair in have.skipped],
-        notes=list(whitened.notes),
+        notes=[*whitened.notes, *storing.ranking_notes(ranking, kept)],
     )
+
+
+def store_facts(settings: Settings, size: int) -> dict[str, Any]:
+    """What a figure says of how the database was kept."""
+    return {"store": settings.store, "store_rescored": settings.store_rescore, "bytes": size}
 
 
 def figure(
@@ -323,7 +351,7 @@ def _gathered(
         outcome = outcomes.read(ranking)
         assert outcome is not None
         found.figures += [
-            {**names, **one, **facts, "bytes": descriptor_bytes(features, one["dim"])}
+            {**names, "bytes": descriptor_bytes(features, one["dim"]), **one, **facts}
             for one in outcome.figures
         ]
         found.top[ranking] = outcome.top

@@ -6,7 +6,7 @@ The digest covers what can change a figure and leaves out where things lie and h
 from dataclasses import dataclass
 from typing import Any
 
-from jaxret import checkpoint_flag, defaults, presets
+from jaxret import checkpoint_flag, defaults, presets, ranking_names, store_flag
 from jaxret.defaults import CONVENTIONS, RANKINGS
 from jaxret.errors import UserError
 from jaxret.options import Options, option
@@ -33,6 +33,12 @@ class Settings(Options):
     dataset: str = option(
         "demo", "Dataset by name, or a folder of photographs, with a gnd.json or without."
     )
+    ranking: tuple[str, ...] = option(
+        RANKINGS,
+        f"Rankings to run, comma-separated: steps joined by plus signs, {ranking_names.ORDER}; "
+        "numbers of a step in parentheses take the place of its flags: "
+        "G+AQE(alpha=3,n=50)+SG(m=100).",
+    )
     preset: str | None = option(
         None,
         "Settings under which somebody's figures were made (docs/presets.md). What is said beside "
@@ -40,7 +46,6 @@ class Settings(Options):
         presets.names(),
         True,
     )
-    ranking: tuple[str, ...] = option(RANKINGS, "Rankings to run, comma-separated.")
     allow_missing: bool = option(
         False, "Evaluate a benchmark on those of its photographs that are there."
     )
@@ -211,6 +216,15 @@ class Settings(Options):
         None, "Learn the PCA on this dataset's database instead of the evaluated one's."
     )
 
+    store: str = option(
+        store_flag.WHOLE,
+        "How the database's descriptors are kept and searched; queries stay whole: "
+        f"{', '.join(store_flag.STORES)}, where M is bytes a photograph (pq64).",
+    )
+    store_rescore: int = option(
+        0, "Put this many first results of a search in codes in the order of whole descriptors."
+    )
+
     aqe_n: int | None = option(
         None,
         f"Neighbours averaged into a query. Unset: {defaults.AQE_N}, and "
@@ -295,10 +309,12 @@ class Settings(Options):
 
     def __post_init__(self) -> None:
         self.check_choices()
-        known = (*RANKINGS, *defaults.OTHER_RANKINGS)
         for one in self.ranking:
-            if one not in known:
-                raise UserError(f"--ranking={one} is not known; allowed: {', '.join(known)}.")
+            if one not in defaults.OTHER_RANKINGS:
+                ranking_names.parse(one)
+        store_flag.check(self.store)
+        if self.store_rescore < 0:
+            raise UserError(f"--store_rescore={self.store_rescore} must be 0 or more.")
         for name in ("batch_size", "bn_batch_size", "rmac_levels", "dba_n", "width"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -396,8 +412,13 @@ class Settings(Options):
 
     @property
     def label(self) -> str:
-        """What tables call the encoder."""
-        return self.model + (RANDOM if self.weights == "random" else "")
+        """What tables call the encoder, and a database of its descriptors that is compressed."""
+        return self.model + (RANDOM if self.weights == "random" else "") + self.store_mark
+
+    @property
+    def store_mark(self) -> str:
+        """What tables put behind the encoder's name."""
+        return store_flag.mark(self.store, self.store_rescore)
 
     @property
     def data_options(self) -> dict[str, Any]:

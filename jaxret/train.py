@@ -2,6 +2,7 @@
 
     python -m jaxret.train --dataset=FOLDER --model=resnet50 --init=random --workdir=learnt
     python -m jaxret.train --dataset=FOLDER --loss=ap --workdir=learnt_ap
+    python -m jaxret.train --dataset=FOLDER --train=head --workdir=head
     python -m jaxret.main --checkpoint=learnt --dataset=FOLDER
 
 A run that was stopped goes on when the same command is given again.
@@ -17,14 +18,15 @@ from typing import Any
 
 from absl import flags
 
-from jaxret.cli import command, flag_tables
+from jaxret.cli import command as commands
+from jaxret.cli import flag_tables
 from jaxret.training.settings import TrainSettings
 
 
 def define_flags() -> None:
-    command.define_common_flags()
-    command.define_flags(TrainSettings)
-    command.define_help(str(__doc__), flag_tables.TRAIN)
+    commands.define_common_flags()
+    commands.define_flags(TrainSettings)
+    commands.define_help(str(__doc__), flag_tables.TRAIN)
 
 
 def settings_from_flags(values: flags.FlagValues) -> TrainSettings:
@@ -39,12 +41,20 @@ def _tell(line: str) -> None:
 def _learn(values: flags.FlagValues) -> None:
     flag_tables.TRAIN.check(values)
     settings = settings_from_flags(values)
-    command.start(values, agree_on_sigterm=True)  # to save the state of one step
+    commands.start(values, agree_on_sigterm=True)  # to save the state of one step
     from jaxret.runtime import parallel  # late: they import JAX, and --help must be fast
-    from jaxret.training.loop import train
-    from jaxret.training.report import evaluation_command
 
-    trained = train(settings, _tell)
+    if settings.train == "head":
+        from jaxret.training.linear_head import evaluation_command, train_head
+
+        trained = train_head(settings, _tell)
+        command = evaluation_command(settings, trained.workdir)
+    else:
+        from jaxret.training import report
+        from jaxret.training.loop import train
+
+        trained = train(settings, _tell)
+        command = report.evaluation_command(trained.workdir)
     if not parallel.is_first():
         return
     retrieval = trained.curves.retrieval
@@ -54,12 +64,12 @@ def _learn(values: flags.FlagValues) -> None:
         for protocol in (name for name in before if name != "step"):
             print(f"{protocol:>8} {100 * before[protocol]:6.2f} {100 * after[protocol]:6.2f}")
     print(f"Report: {trained.workdir / 'report.html'}")
-    print(f"To judge it: {evaluation_command(trained.workdir)}")
+    print(f"To judge it: {command}")
 
 
 def main(argv: list[str]) -> None:
-    command.run(argv, _learn)
+    commands.run(argv, _learn)
 
 
 if __name__ == "__main__":
-    command.launch(main, define_flags)
+    commands.launch(main, define_flags)

@@ -16,7 +16,7 @@ PACKAGE = Path(jaxret.__file__).parent
 ROOMS = (
     ("jaxret", "errors", "defaults"),
     ("options", "runtime", "fetch"),
-    ("checkpoint_flag", "evaluation", "presets"),
+    ("checkpoint_flag", "ranking_names", "store_flag", "evaluation", "presets"),
     ("settings", "data", "models", "metrics"),
     ("convert", "descriptors"),
     ("functional",),

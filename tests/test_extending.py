@@ -63,7 +63,7 @@ def test_the_pages_model_dataset_and_ranking_run_together(extended):
 
 
 def test_without_the_rows_none_of_them_is_known():
-    with pytest.raises(jaxret.UserError, match="allowed: G, G"):
+    with pytest.raises(jaxret.UserError, match="AQE stands twice; the order is G, DBA"):
         jaxret.Settings(ranking=("G+AQE+AQE",))
     with pytest.raises(jaxret.UserError, match="Unknown model 'my-resnet'"):
         models.get("my-resnet")

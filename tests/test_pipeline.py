@@ -97,6 +97,25 @@ def test_a_second_run_reuses_every_feature_and_says_so(first, folder, forward_pa
     assert any("reused" in note for note in again.notes)
 
 
+def test_a_compressed_database_is_another_row_from_the_same_features(first, folder, forward_passes):
+    workdir, whole = first
+    kept = jaxret.run(settings(folder, workdir, ranking=("G",), store="int8", store_rescore=2))
+    assert not forward_passes
+    [medium] = [figure for figure in kept.figures if figure["protocol"] == "medium"]
+    assert medium["model"] == "efficientnet-lite0 (int8, first 2 exact)"
+    assert (medium["store"], medium["store_rescored"], medium["bytes"]) == ("int8", 2, 2)
+    assert {figure["bytes"] for figure in whole.figures} == {8}
+    assert any("2 bytes, 8 as float32" in note for note in kept.notes)
+
+
+@pytest.mark.slow
+def test_codes_are_learnt_where_the_whitening_is(folder, tmp_path):
+    both = settings(folder, tmp_path, ranking=("G",), store="pq1", whiten_on="demo")
+    results = jaxret.run(both)
+    assert any("the codes were learnt on demo" in note for note in results.notes)
+    assert results.figures[0]["bytes"] == 1
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -32,6 +32,8 @@ def other_value(option, kind):
         return (1.0, 0.5)
     if option.name == "ranking":
         return ("G",)
+    if option.name == "store":
+        return "pq64"
     if option.metadata["choices"]:
         others = [c for c in option.metadata["choices"] if c != option.default]
         return (others[0],) if isinstance(option.default, tuple) else others[0]
@@ -58,7 +60,7 @@ def test_members_of_an_ensemble():
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"ranking": ("G", "G+QE")}, r"--ranking=G\+QE is not known; allowed: G, G\+AQE"),
+        ({"ranking": ("G", "G+QE")}, r"'G\+QE': there is no step 'QE' \(nearest: AQE\)"),
         ({"dba_weights": "gordon"}, "--dba_weights=gordon is not known; allowed: gordo"),
         ({"image_size": 1}, "--image_size=1 is too small"),
         ({"scales": (1.0, 0.0)}, r"--scales=\(1\.0, 0\.0\) must be numbers above 0"),

@@ -10,6 +10,7 @@ Of the ranking's numbers, over descriptors:
 
     python tools/ablation.py --features=db.npy --query_features=q.npy --ground_truth=gnd.pkl
     python tools/ablation.py ... --sweep=kd=10,50,200 --sweep=gamma=1,3 --dfs=inductive
+    python tools/ablation.py ... --sweep=sg_m=100,400 --sweep=store=float32,pq64,binary
 """
 
 from jaxret.runtime import preemption
@@ -25,6 +26,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from jaxret import main as evaluation
+from jaxret import ranking_names
 from jaxret.cli import command
 from jaxret.data.ground_truth import files
 from jaxret.errors import UserError
@@ -51,7 +53,7 @@ def define_flags() -> None:
         "If not given: all of them.",
     )
     flags.DEFINE_string("output", "ablation", "Folder for the table and the plots.")
-    command.define_flags(Settings, evaluation.SWEPT)
+    command.define_flags(Settings, evaluation.SWEPT, {"ranking": ranking_names.split})
 
 
 def main(argv: Sequence[str]) -> int:
@@ -114,11 +116,14 @@ def _tell(line: str) -> None:
     print(f"ablation: {line}", file=sys.stderr, flush=True)
 
 
-def _sweep(texts: Sequence[str]) -> dict[str, list[ablation.Number]]:
+def _sweep(texts: Sequence[str]) -> dict[str, Sequence[ablation.Value]]:
     """Out of "kd=10,50"; nothing for all."""
-    sweep: dict[str, list[ablation.Number]] = {}
+    sweep: dict[str, Sequence[ablation.Value]] = {}
     for text in texts:
         name, _, values = text.partition("=")
+        if name in ablation.PARAMETERS and ablation.PARAMETERS[name].stores:
+            sweep[name] = values.split(",")
+            continue
         try:
             numbers = [float(value) for value in values.split(",")]
         except ValueError:

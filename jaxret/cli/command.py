@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from absl import app, flags, logging
@@ -13,9 +13,32 @@ from jaxret.options import Options
 from jaxret.runtime import preemption
 from jaxret.runtime.user_cache import NO_HOME
 
+_COMMAS: flags.ListSerializer[str] = flags.ListSerializer(",")
 
-def define_flags(settings: type[Options], lists: Collection[str] = ()) -> None:
-    """One flag for each field, with its default and help; those in `lists` take commas."""
+
+class _List(flags.ListParser):
+    """A flag with commas, where some of them do not separate."""
+
+    def __init__(self, split: Callable[[str], list[str]]) -> None:
+        super().__init__()
+        self._split = split
+
+    def parse(self, argument: str | list[str]) -> list[str]:
+        return argument if isinstance(argument, list) else self._split(argument)
+
+
+def define_flags(
+    settings: type[Options],
+    lists: Collection[str] = (),
+    splits: Mapping[str, Callable[[str], list[str]]] | None = None,
+) -> None:
+    """One flag for each field, with its default and help; those in `lists` take commas.
+
+    Args:
+      settings: whose fields become flags.
+      lists: fields of one value of which a flag takes several.
+      splits: how the text of a flag with several values is split, where not at every comma.
+    """
     define: dict[type, Any] = {
         bool: flags.DEFINE_bool,
         int: flags.DEFINE_integer,
@@ -27,7 +50,10 @@ def define_flags(settings: type[Options], lists: Collection[str] = ()) -> None:
         choices = option.metadata["choices"]
         if name in lists or kind not in (bool, int, float, str):
             shown = list(default) if isinstance(default, tuple) else default
-            flags.DEFINE_list(name, shown, help)
+            if splits and name in splits:
+                flags.DEFINE(_List(splits[name]), name, shown, help, serializer=_COMMAS)
+            else:
+                flags.DEFINE_list(name, shown, help)
         elif choices:
             flags.DEFINE_enum(name, default, choices, help)
         else:

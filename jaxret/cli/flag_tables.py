@@ -9,16 +9,19 @@ from absl import flags
 from jaxret import checkpoint_flag
 from jaxret.cli.applicable import Group, Need, Row, Table, equals, given, other_than
 from jaxret.defaults import CONVENTIONS, OTHER_RANKINGS, OTHER_SUITES
+from jaxret.ranking_names import step_names
 from jaxret.settings import LEARNT, STORED, TRUE_DIM
+from jaxret.store_flag import WHOLE
 
-EVALUATION, SUITE, SEARCH, FEATURES, TARS, TRAINING, LOOKING = (
-    *("evaluation", "suite", "search", "features", "tars", "training", "looking"),
+EVALUATION, SUITE, SEARCH, FEATURES, TARS, TRAINING, HEAD, LOOKING = (
+    *("evaluation", "suite", "search", "features", "tars", "training", "head", "looking"),
 )
 
 _RANKED = (EVALUATION, SUITE, SEARCH, FEATURES)
 _ALL = (*_RANKED, TARS)
 _PHOTOGRAPHS = (EVALUATION, SUITE, SEARCH, TARS)  # all that begins with photographs, an encoder
 _RUNS = (EVALUATION, SUITE)
+_COUNTED = (EVALUATION, FEATURES)  # all that is evaluated beyond the paper's tables
 
 
 def _mode(values: flags.FlagValues) -> str:
@@ -41,11 +44,12 @@ def _rankings(values: flags.FlagValues, mode: str) -> list[str] | None:
     return rankings[:1] if mode == SEARCH else rankings
 
 
-def _ranked_with(step: str) -> Need:
+def _ranked_with(step: str, *others: str) -> Need:
     def holds(values: flags.FlagValues, mode: str) -> bool:
         rankings = _rankings(values, mode)
         return rankings is None or any(
-            step in one.split("+") or one in OTHER_RANKINGS for one in rankings
+            one in OTHER_RANKINGS or not {step, *others}.isdisjoint(step_names(one))
+            for one in rankings
         )
 
     return Need(f"a --ranking with {step}", holds)
@@ -104,13 +108,22 @@ def _benchmark_asked(values: flags.FlagValues, mode: str) -> bool:
     return mode == SUITE or any(name in BENCHMARKS for name in names)
 
 
-_AQE, _DBA, _DFS = (_ranked_with(step) for step in ("AQE", "DBA", "DFS"))
+_AQE, _DBA, _DFS = _ranked_with("AQE"), _ranked_with("DBA"), _ranked_with("DFS")
+_AQE_OF_ANY_WEIGHTS = _ranked_with("AQE", "AQEwD")
 _CHECKPOINT_FILE = Need("a file in --checkpoint", _file_in_checkpoint)
 _WHITENED = Need(f"a --pca_dim other than {TRUE_DIM}", _whitened)
 _LEARNT = Need("a whitening that is learnt (with --features: a --pca_dim)", _learnt)
 _WITH_WEIGHTS = Need(
     "a model (--whitening=checkpoint), or a FILE",
     lambda values, mode: mode != FEATURES or values["whitening"].value != STORED,
+)
+_COMPRESSED = Need(
+    f"a --store other than {WHOLE}",
+    lambda values, mode: not {WHOLE}.issuperset(values["store"].value or ()),
+)
+_IN_MEMORY = Need(
+    "a database in memory (no --distractor_features)",
+    lambda values, mode: values["distractor_features"].value is None,
 )
 _OWN_SETTINGS = Need(
     f"an evaluation or --suite={'|'.join(OTHER_SUITES)} (the paper's suites have the study's)",
@@ -214,13 +227,15 @@ MAIN = Table(
                 Row("whitening", _ALL, (_WHITENED, _WITH_WEIGHTS)),
                 Row("whitening_floor", _ALL, (_WHITENED, _LEARNT)),
                 Row("whiten_on", _PHOTOGRAPHS, (_WHITENED, equals("whitening", LEARNT))),
+                Row("store", _COUNTED, (_IN_MEMORY,)),
+                Row("store_rescore", _COUNTED, (_COMPRESSED,)),
             ),
         ),
         Group(
             "Ranking",
             (
                 Row("ranking", _RANKED),
-                Row("aqe_n", _RANKED, (_AQE,)),
+                Row("aqe_n", _RANKED, (_AQE_OF_ANY_WEIGHTS,)),
                 Row("aqe_weights", _RANKED, (_AQE,)),
                 Row("dba_n", _RANKED, (_DBA,)),
                 Row("dba_weights", _RANKED, (_DBA,)),
@@ -264,62 +279,77 @@ def _train(name: str, *needs: Need) -> Row:
     return Row(name, (TRAINING,), needs)
 
 
+def _both(name: str, *needs: Need) -> Row:
+    return Row(name, (TRAINING, HEAD), needs)
+
+
+def _loss(values: flags.FlagValues, mode: str) -> str:
+    """Of what is learnt."""
+    return str(values["head_loss" if mode == HEAD else "loss"].value)
+
+
 _CONTRASTIVE = equals("loss", "simclr", "mocov2")
+_SOFTMAX = Need(
+    "--loss=simclr|mocov2 (--head_loss=classification)",
+    lambda values, mode: _loss(values, mode) != "ap",
+)
+_AP = Need("--loss=ap (--head_loss=ap)", lambda values, mode: _loss(values, mode) == "ap")
 _HELD_OUT = other_than("held_out", 0, "--held_out above 0")
 
 TRAIN = Table(
-    {TRAINING: "a training"},
-    lambda values: TRAINING,
+    {TRAINING: "a training of an encoder", HEAD: "--train=head"},
+    lambda values: HEAD if values["train"].value == "head" else TRAINING,
     (
         Group(
             "What is learnt",
             (
-                *map(_train, ("dataset", "model", "init", "loss", "augmentation", "pooling")),
-                _train("temperature", _CONTRASTIVE),
+                *map(_both, ("train", "dataset", "model", "init")),
+                *(Row(name, (HEAD,)) for name in ("head_loss", "head_dim", "describe_size")),
+                *map(_train, ("loss", "augmentation", "pooling")),
+                _both("temperature", _SOFTMAX),
                 _train("projection_dim", _CONTRASTIVE),
                 _train("projection_hidden", _CONTRASTIVE),
                 _train("queue_size", equals("loss", "mocov2")),
                 _train("slow_momentum", equals("loss", "mocov2")),
-                _train("ap_bins", equals("loss", "ap")),
-                _train("ap_group", equals("loss", "ap")),
-                _train("seed"),
+                _both("ap_bins", _AP),
+                _both("ap_group", _AP),
+                _both("seed"),
             ),
         ),
         Group(
             "Steps",
             (
-                *map(_train, ("steps", "batch_size", "image_size", "stored_size", "optimizer")),
-                *map(_train, ("learning_rate", "warmup_steps")),
-                _train("momentum", equals("optimizer", "sgd", "lars")),
-                *map(_train, ("weight_decay", "clip_norm", "accumulate", "dtype", "remat")),
+                *map(_both, ("steps", "batch_size", "optimizer", "learning_rate", "warmup_steps")),
+                *map(_train, ("image_size", "stored_size")),
+                _both("momentum", equals("optimizer", "sgd", "lars")),
+                *map(_both, ("weight_decay", "clip_norm", "accumulate")),
+                *map(_train, ("dtype", "remat")),
             ),
         ),
         Group(
             "Held-out part",
             (
-                _train("held_out"),
-                _train("validate_every", _HELD_OUT),
+                _both("held_out"),
+                _both("validate_every", _HELD_OUT),
                 _train("validation_size", _HELD_OUT),
             ),
         ),
         Group(
             "Places, output",
-            tuple(
-                map(_train, (
-                    *("workdir", "checkpoint_every", "data_dir", "weights_dir", "workers"),
-                    "debug",
-                ))
+            (
+                *map(_both, ("workdir", "data_dir", "weights_dir", "workers", "debug")),
+                _train("checkpoint_every"),
             ),
         ),
         Group(
             "Several hosts",
             (
-                _train("multihost"),
-                *(_train(n, given("multihost")) for n in ("coordinator", "processes", "process")),
+                _both("multihost"),
+                *(_both(n, given("multihost")) for n in ("coordinator", "processes", "process")),
             ),
         ),
     ),
-)  # fmt: skip
+)
 
 
 EXPLORE = Table(

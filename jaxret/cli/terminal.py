@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from jaxret.runtime.user_cache import cache_dir
 from jaxret.settings import Settings
 from jaxret.stages.context import RunContext, workdir_of
 from jaxret.stages.encoders import check_names
+from jaxret.store_flag import WHOLE
 
 SHOWN = 5  # photographs left out of tar files that are named
 
@@ -172,15 +173,16 @@ def evaluate_given(
     given: Sequence[str | None], every: Sequence[Settings], distractors: str | None = None
 ) -> None:
     """Ranks and evaluates descriptors that were made elsewhere."""
-    [settings] = _only(every, "--features")
+    _only(list({replace(one, store=WHOLE) for one in every}), "--features")
     features, queries, truth = given
     assert features is not None
     if distractors is None:
-        results = given_features.run_given(features, queries, truth, settings)
+        results = given_features.run_given(features, queries, truth, every)
     else:
+        [settings] = _only(every, "--distractor_features")
         results = behind.run_beside(features, queries, truth, distractors, settings)
     if jax.process_index() == 0:
-        _show(results, workdir_of(settings))
+        _show(results, workdir_of(every[0]))
 
 
 def _only(every: Sequence[Settings], flag: str) -> Sequence[Settings]:

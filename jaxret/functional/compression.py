@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxret.functional.neighbours import Neighbours, best
-from jaxret.functional.precision import HIGHEST
+from jaxret.functional.precision import HIGHEST, widest, working
 
 NUMBERS_AT_ONCE = 1 << 24  # of decoded rows, and of similarities: 64 MiB each
 LEVELS = 256  # that a byte tells apart
@@ -86,10 +86,16 @@ class Product(NamedTuple):
     def encode(self, rows: jax.Array) -> jax.Array:
         parts, _, width = self.centres.shape
         pieces = rows.reshape(len(rows), parts, width).transpose(1, 0, 2)
-        # |x - c|^2 = |x|^2 - 2 (x . c - |c|^2 / 2)
-        half = jnp.square(self.centres).sum(axis=2)[:, None] / 2
-        closeness = jnp.matmul(pieces, self.centres.transpose(0, 2, 1), precision=HIGHEST) - half
-        return closeness.argmax(axis=2).T.astype(jnp.uint8)
+
+        def nearest(piece: tuple[jax.Array, jax.Array]) -> jax.Array:
+            rows, centres = piece
+            # |x - c|^2 = |x|^2 - 2 (x . c - |c|^2 / 2)
+            half = jnp.square(centres).sum(axis=1)[None] / 2
+            closeness = jnp.matmul(rows, centres.T, precision=HIGHEST) - half
+            return closeness.argmax(axis=1).astype(jnp.uint8)
+
+        # One part after the other: [N, 256] numbers at a time.
+        return lax.map(nearest, (pieces, self.centres)).T
 
     def decode(self, codes: jax.Array) -> jax.Array:
         parts = jnp.arange(len(self.centres), dtype=jnp.int32)[None]
@@ -160,3 +166,38 @@ def top_k_codes(queries: jax.Array, codec: Codec, codes: jax.Array, k: int) -> N
     nothing = jnp.full((asked, k), -jnp.inf, jnp.float32), jnp.full((asked, k), -1, jnp.int32)
     starts = size * jnp.arange(blocks, dtype=jnp.int32)
     return lax.scan(step, nothing, (starts, padded.reshape(blocks, size, -1)))[0]
+
+
+@partial(jax.jit, static_argnames="first")
+def rescored(queries: jax.Array, database: jax.Array, found: Neighbours, first: int) -> Neighbours:
+    """What a search has found, its first results in the order of their whole descriptors.
+
+    Args:
+      queries: [Q, D].
+      database: [N, D], rows L2-normalised, not compressed.
+      found: (scores, ids) of a search in codes, each [Q, k].
+      first: how many are scored again, static; those behind stay.
+
+    Returns:
+      (scores, ids), each [Q, k]: similarities of the first, then scores of the codes, shifted where
+      they would be larger.
+    """
+
+    def one(query: jax.Array, ids: jax.Array) -> Neighbours:
+        sims = widest(_products, query, database[ids])
+        falling, ids = lax.sort((-sims, ids), num_keys=2)
+        return -falling, ids
+
+    sims, ids = found
+    queries, database = working(queries), working(database)
+    at_once = max(1, NUMBERS_AT_ONCE // max(1, first * database.shape[1]))
+    again = lax.map(lambda pair: one(*pair), (queries, ids[:, :first]), batch_size=at_once)
+    rest = sims[:, first:].astype(again[0].dtype)
+    if rest.shape[1]:  # scores fall on: those behind begin where the first end
+        rest = rest - jnp.maximum(rest[:, :1] - again[0][:, -1:], 0)
+    behind = rest, ids[:, first:]
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), again, behind)
+
+
+def _products(query: jax.Array, rows: jax.Array) -> jax.Array:
+    return jnp.matmul(rows, query, precision=HIGHEST).astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""The whole composition: [DBA] -> [AQE] -> global search G or diffusion DFS.
+"""The whole composition: [DBA] -> [AQE] -> global search G or diffusion DFS -> [SG, KR].
 
 Every step is a jitted function of its own; each intermediate result is made once for all rankings
 that need it, and on the devices where the descriptors lie.
@@ -6,6 +6,7 @@ that need it, and on the devices where the descriptors lie.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Protocol
@@ -13,6 +14,8 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
+from jaxret import ranking_names
+from jaxret.functional import reranking
 from jaxret.functional.diffusion import Graph, combine, cosines, diffuse, lists_of, mutual_graph
 from jaxret.functional.expansion import augment, expand
 from jaxret.functional.lengths import at_length_one
@@ -26,7 +29,14 @@ from jaxret.functional.neighbours import (
     top_k,
 )
 from jaxret.functional.order import order
-from jaxret.functional.settings import DiffusionSettings, RankingSettings, list_length
+from jaxret.functional.settings import (
+    DiffusionSettings,
+    RankingSettings,
+    list_length,
+    names_of,
+    settings_of,
+)
+from jaxret.ranking_names import Step
 
 MERGED_AT_ONCE = 1 << 25  # similarities
 
@@ -38,22 +48,24 @@ def rank(
     ranking: str = "G",
     settings: RankingSettings | None = None,
 ) -> jax.Array:
-    """One of `jaxret.defaults.RANKINGS`.
+    """One ranking, by its name (`jaxret.ranking_names`).
 
     Args:
       queries: [Q, D], rows L2-normalised.
       database: [N, D], rows L2-normalised.
-      ranking: such as "G+DBA+AQE+DFS", static.
+      ranking: such as "G+DBA+AQE+DFS" or "G+AQE(alpha=3,n=50)+SG(m=100)", static.
       settings: static, None for the study's.
 
     Returns:
       int32 [Q, N]: the ids of the whole database for every query, best first.
     """
-    settings = settings or RankingSettings()
-    steps = frozenset(ranking.split("+"))
-    searches = Searches(queries, Database(database, list_length([steps], settings), settings))
-    search = searches.of("DBA" in steps, "AQE" in steps)
-    return search.diffused[1] if "DFS" in steps else search.order[1]
+    steps = ranking_names.parse(ranking)
+    settings = settings_of(steps, settings or RankingSettings())
+    names = names_of(steps)
+    searches = Searches(queries, Database(database, list_length([names], settings), settings))
+    search = searches.of("DBA" in names, "AQE" in names)
+    ids = search.diffused[1] if "DFS" in names else search.order[1]
+    return search.reranked(steps, ids)
 
 
 class Machine(Protocol):
@@ -104,13 +116,19 @@ class Searches:
 
 @dataclass(frozen=True)
 class Database:
-    """The plain or the augmented database, its neighbour lists and its diffusion."""
+    """The plain or the augmented database, its neighbour lists and its diffusion.
+
+    Attributes:
+      answer: the global search (queries, k) in a database that is kept as codes; `rows` is then
+        what the codes say. None where the rows themselves are searched.
+    """
 
     rows: jax.Array
     list_length: int
     settings: RankingSettings
     on: Machine = field(default_factory=OneDevice)
     is_unit: bool = True
+    answer: Callable[[jax.Array, int], Neighbours] | None = None
 
     @cached_property
     def nearest(self) -> Neighbours:
@@ -122,9 +140,20 @@ class Database:
         s = self.settings
         sims, ids = others(self.nearest)
         near = sims[:, : s.dba_n], ids[:, : s.dba_n]
-        rows = augment(self.rows, near, s.dba_weights, s.dba_normalize)
+        rows = augment(self.rows, near, s.dba_weights, s.dba_normalize, s.dba_alpha)
         is_unit = s.dba_normalize or s.dba_n == 0
-        return replace(self, rows=rows, list_length=s.diffusion.list_length, is_unit=is_unit)
+        return replace(
+            self,
+            rows=rows,
+            list_length=s.diffusion.list_length,
+            is_unit=is_unit,
+            answer=None,
+        )
+
+    @cached_property
+    def decoded(self) -> Database:
+        """The rows alone."""
+        return self if self.answer is None else replace(self, answer=None)
 
     @cached_property
     def unit(self) -> Database:
@@ -154,21 +183,35 @@ class Search:
     @cached_property
     def order(self) -> Neighbours:
         """Global search: the database in order for every query, each [Q, N] or [Q, depth]."""
-        depth = self.database.settings.depth
-        return (
-            order(self.sims) if depth is None else best(self.sims, min(depth, self.sims.shape[1]))
-        )
+        depth, size = self.database.settings.depth, len(self.database.rows)
+        if self.database.answer is not None:
+            return self.database.answer(self.queries, size if depth is None else min(depth, size))
+        return order(self.sims) if depth is None else best(self.sims, min(depth, size))
+
+    def _nearest(self, n: int) -> Neighbours:
+        """The first of the order with their cosines."""
+        n = min(n, len(self.database.rows))
+        if self.database.answer is None:
+            return best(self.sims, n)
+        ids = self.order[1][:, :n]
+        return jnp.take_along_axis(self.sims, ids, axis=1), ids
 
     def expanded(self, n: int) -> Search:
-        nearest = best(self.sims, min(n, self.sims.shape[1]))
-        weights = self.database.settings.aqe_weights
-        return Search(expand(self.queries, self.database.rows, nearest, weights), self.database)
+        nearest = self._nearest(n)
+        s = self.database.settings
+        rows = expand(self.queries, self.database.rows, nearest, s.aqe_weights, s.aqe_alpha)
+        return Search(rows, self.database)
+
+    def reranked(self, steps: Sequence[Step], ids: jax.Array) -> jax.Array:
+        """Its order or its diffusion's, re-ranked by the descriptors as DBA and AQE left them."""
+        return reranking.reranked(steps, self.queries, self.database.unit.rows, ids)
 
     @cached_property
     def diffused(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """(scores [Q, N] in the order of the ids, ids [Q, N], number of isolated queries)."""
-        if not self.database.is_unit:
-            return Search(self.queries, self.database.unit).diffused
+        plain = self.database.unit.decoded
+        if plain is not self.database:
+            return Search(self.queries, plain).diffused
         s = self.database.settings
         if s.dfs == "joint":
             nearest = others(self._joint_nearest())

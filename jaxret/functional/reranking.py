@@ -3,7 +3,7 @@
 Both look at a query's first `m` results only, so that their cost does not grow with the database.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -13,6 +13,7 @@ from jax import lax
 from jaxret import defaults
 from jaxret.functional.neighbours import best
 from jaxret.functional.precision import HIGHEST, widest, working
+from jaxret.ranking_names import Step
 
 NUMBERS_AT_ONCE = 1 << 24  # of the lists' descriptors: 64 MiB in float32, as much again in between
 AGGREGATIONS: dict[str, Callable[..., jax.Array]] = {"max": jnp.max, "mean": jnp.mean}
@@ -124,6 +125,21 @@ def k_reciprocal(
         return -((1 - weight) * jaccard + weight * distances[0, 1:]).astype(jnp.float32)
 
     return _reorder(scores, queries, database, ids, m)
+
+
+RERANKINGS: dict[str, Callable[..., jax.Array]] = {"SG": superglobal, "KR": k_reciprocal}
+_ARGUMENTS = {"pool": "aggregation"}  # of the functions, where a ranking's name is shorter
+
+
+def reranked(
+    steps: Sequence[Step], queries: jax.Array, database: jax.Array, ids: jax.Array
+) -> jax.Array:
+    """A ranking [Q, R] after those of its steps that re-rank, one after the other."""
+    for step in steps:
+        if step.name in RERANKINGS:
+            said = {_ARGUMENTS.get(name, name): value for name, value in step.said}
+            ids = RERANKINGS[step.name](queries, database, ids, **said)
+    return ids
 
 
 def _expanded(order: jax.Array, k1: int) -> jax.Array:

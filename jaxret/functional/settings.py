@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jaxret import defaults
 from jaxret.errors import UserError
 from jaxret.functional import weights
+from jaxret.ranking_names import Step
 
 DFS_FORMS = ("joint", "inductive")
 
@@ -56,6 +58,7 @@ class RankingSettings:
       aqe_n, aqe_n_with_dba: neighbours of query expansion, alone and over an augmented database.
       aqe_weights, dba_n, dba_weights, dba_normalize: see `jaxret.expand_queries`
         and `jaxret.augment_database`.
+      aqe_alpha, dba_alpha: exponents of the weights "alpha".
       dfs: "joint" (queries and database in one graph) or "inductive" (queries unknown beforehand).
       dfs_rest: order of what diffusion leaves at 0, "global" or "none".
       kq: database neighbours that a query starts from in the inductive form.
@@ -70,6 +73,8 @@ class RankingSettings:
     dba_n: int = defaults.DBA_N
     dba_weights: str = "gordo"
     dba_normalize: bool = True
+    aqe_alpha: float = weights.ALPHA
+    dba_alpha: float = weights.ALPHA
     dfs: str = "joint"
     dfs_rest: str = "global"
     kq: int = defaults.DFS_KQ
@@ -87,10 +92,50 @@ class RankingSettings:
             raise UserError(f"Unknown form of DFS {self.dfs!r}. Known: {', '.join(DFS_FORMS)}.")
 
 
-def list_length(steps: Sequence[frozenset[str]], settings: RankingSettings) -> int:
+# What the words of a ranking's name set, by step.
+_OF_DIFFUSION = ("truncation", "kd", "gamma", "alpha")
+_OF_AQE = {
+    "n": ("aqe_n", "aqe_n_with_dba"),
+    "weights": ("aqe_weights",),
+    "alpha": ("aqe_alpha",),
+}
+_FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "AQE": _OF_AQE,
+    "AQEwD": _OF_AQE,
+    "DBA": {
+        "n": ("dba_n",),
+        "weights": ("dba_weights",),
+        "alpha": ("dba_alpha",),
+        "normalize": ("dba_normalize",),
+    },
+    "DFS": {"form": ("dfs",), "rest": ("dfs_rest",), "kq": ("kq",)},
+}
+
+
+def settings_of(steps: Sequence[Step], settings: RankingSettings) -> RankingSettings:
+    """The settings with what the steps of a ranking say of it."""
+    changed: dict[str, Any] = {}
+    for step in steps:
+        said = dict(step.said)
+        if step.name == "AQEwD":
+            said["weights"] = "linear"
+        if step.name == "DFS":
+            of_diffusion = {name: said.pop(name) for name in _OF_DIFFUSION if name in said}
+            changed["diffusion"] = replace(settings.diffusion, **of_diffusion)
+        fields = _FIELDS.get(step.name, {})
+        changed |= {field: said[word] for word in said for field in fields.get(word, ())}
+    return replace(settings, **changed)
+
+
+def names_of(steps: Sequence[Step]) -> frozenset[str]:
+    """What a ranking is made of; AQE by both of its names."""
+    return frozenset("AQE" if step.name == "AQEwD" else step.name for step in steps)
+
+
+def list_length(rankings: Sequence[frozenset[str]], settings: RankingSettings) -> int:
     """The longest list, itself counted, that a node of the plain database needs."""
-    dba = settings.dba_n + 1 if any("DBA" in with_steps for with_steps in steps) else 1
-    dfs = any("DFS" in with_steps and "DBA" not in with_steps for with_steps in steps)
+    dba = settings.dba_n + 1 if any("DBA" in names for names in rankings) else 1
+    dfs = any("DFS" in names and "DBA" not in names for names in rankings)
     return max(dba, settings.diffusion.list_length if dfs else 1)
 
 

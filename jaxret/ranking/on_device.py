@@ -5,6 +5,7 @@ The checks bring four numbers to the host; beyond them only what the caller asks
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -13,12 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxret import functional
+from jaxret.functional import compression
 from jaxret.functional.lengths import at_length_one, lengths
 from jaxret.functional.neighbours import Neighbours
 from jaxret.functional.ranking import Machine, OneDevice, offline_rows
 from jaxret.functional.settings import DiffusionSettings
 from jaxret.functional.sharded import Spread
 from jaxret.ranking import inputs
+from jaxret.ranking.compression.index import CompressedIndex
 from jaxret.ranking.diffusion.device import LARGEST_UNGROUPED, Grouped
 from jaxret.ranking.placement import mesh_of, placed
 
@@ -65,6 +68,20 @@ class Devices:
 
     def top_k(self, queries: jax.Array, database: jax.Array, k: int) -> Neighbours:
         return self.spread.top_k(queries, database, k)
+
+    def answer(
+        self, index: CompressedIndex, database: jax.Array, rescored: int
+    ) -> Callable[[jax.Array, int], Neighbours]:
+        """The search in codes that lie on the devices; see `CompressedIndex.order`."""
+        mesh = self.spread.mesh if isinstance(self.spread, Spread) else None
+        codec = jax.tree.map(lambda array: placed(array, mesh), index.codec)
+        codes = placed(index.codes, mesh)
+
+        def search(queries: jax.Array, k: int) -> Neighbours:
+            found = compression.top_k_codes(queries, codec, codes, k)
+            return compression.rescored(queries, database, found, rescored) if rescored else found
+
+        return search
 
     def others(self, database: jax.Array, k: int) -> Neighbours:
         """Each row's k nearest others."""

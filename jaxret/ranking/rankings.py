@@ -1,8 +1,9 @@
-"""The study's eight rankings from one set of intermediate results.
+"""Rankings from one set of intermediate results.
 
-    [DBA] -> [AQE] -> global search G or diffusion DFS
+    [DBA] -> [AQE] -> global search G or diffusion DFS -> [re-ranking SG, KR]
 
-Each neighbour search, average and graph is made once and shared by all rankings that need it.
+Each neighbour search, average and graph is made once and shared by all rankings that need it with
+the same numbers.
 """
 
 from __future__ import annotations
@@ -11,20 +12,23 @@ import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from jaxret import defaults
+from jaxret import defaults, ranking_names
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 from jaxret.functional.ranking import Database, Searches
-from jaxret.functional.settings import RankingSettings, list_length
+from jaxret.functional.reranking import RERANKINGS, reranked
+from jaxret.functional.settings import RankingSettings, list_length, names_of, settings_of
 from jaxret.ranking import expansion
+from jaxret.ranking.compression.index import CompressedIndex
 from jaxret.ranking.diffusion import offline, offline_files
 from jaxret.ranking.diffusion.inductive import combine
 from jaxret.ranking.diffusion.joint import JointDiffusion
@@ -34,6 +38,7 @@ from jaxret.ranking.neighbours.search import others, search
 from jaxret.ranking.on_device import Devices
 from jaxret.ranking.ordering import Neighbours, best, rank
 from jaxret.ranking.placement import on_device, returned
+from jaxret.ranking_names import Step
 from jaxret.runtime.artifacts import digest
 
 
@@ -57,6 +62,20 @@ class Ranked:
     scores: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A database that is kept as codes.
+
+    Attributes:
+      index: the codes.
+      rescored: how many first results of a search in codes are put in the order of their whole
+        descriptors.
+    """
+
+    index: CompressedIndex
+    rescored: int = 0
+
+
 def rank_all(
     queries: ArrayLike,
     database: ArrayLike,
@@ -64,90 +83,129 @@ def rank_all(
     settings: RankingSettings | None = None,
     folder: Path | None = None,
     scored: int = 0,
+    stored: Stored | None = None,
 ) -> dict[str, Ranked]:
     """Every ranking asked for, by name, in the order asked for.
+
+    What is asked for with the same numbers shares its intermediate results.
 
     Args:
       queries: [Q, D].
       database: [N, D].
-      rankings: names out of `RANKINGS` and `defaults.OTHER_RANKINGS`.
+      rankings: names as `jaxret.ranking_names` reads them, or of `defaults.OTHER_RANKINGS`.
       settings: None for the paper's.
       folder: where inductive diffusion keeps its offline stage for the next call, and finds it; a
         database so large that it is wanted is ranked from the host.
       scored: of how many first results the scores are kept, on the host.
+      stored: the codes that take the place of the database: global searches are of whole queries in
+        codes; what is averaged, diffused and re-ranked is what the codes say.
 
     Returns:
       Rankings; their ids are `jax.Array`s where queries or database were.
 
     Raises:
-      UserError: see `jaxret.ranking.inputs.as_descriptors`; an unknown ranking.
+      UserError: see `jaxret.ranking.inputs.as_descriptors`; a ranking that cannot be read.
     """
-    known = (*RANKINGS, *defaults.OTHER_RANKINGS)
-    for name in rankings:
-        if name not in known:
-            raise UserError(f"Unknown ranking {name!r}. Known: {', '.join(known)}.")
-    settings = settings or RankingSettings()
-    if settings.depth is not None and any("DFS" in name.split("+") for name in rankings):
+    recipes = {name: _Recipe.of(name, settings or RankingSettings()) for name in rankings}
+    if any(one.settings.depth is not None and "DFS" in one.names for one in recipes.values()):
         raise UserError(
             "Diffusion ranks the whole database: leave out depth, or rankings with DFS."
         )
-    steps = [frozenset(name.split("+") if name in RANKINGS else ()) for name in rankings]
-    length = list_length(steps, settings)
     place = _on_devices if folder is None and on_device(queries, database) else _on_host
-    searches = place(queries, database, length, settings, folder)
-    if not len(searches.database.rows):
-        raise UserError("The database is empty; give at least one descriptor to rank.")
+    make = place(queries, database, folder, stored)
+    searches: dict[RankingSettings, _Searches | Searches] = {}
+    for numbers in dict.fromkeys(one.settings for one in recipes.values()):
+        steps = [one.names for one in recipes.values() if one.settings == numbers]
+        searches[numbers] = make(list_length(steps, numbers), numbers)
 
     def give(found: Any) -> Any:
         return returned(found, queries, database)
 
-    return {name: _ranked(name, searches, give, settings, scored) for name in rankings}
+    return {
+        name: _ranked(name, recipe, searches[recipe.settings], give, scored)
+        for name, recipe in recipes.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What the name of a ranking says.
+
+    Attributes:
+      steps: of its name; none of a ranking of `defaults.OTHER_RANKINGS`.
+      settings: with what the name changes of them.
+    """
+
+    steps: tuple[Step, ...]
+    settings: RankingSettings
+
+    @classmethod
+    def of(cls, name: str, settings: RankingSettings) -> _Recipe:
+        steps = () if name in defaults.OTHER_RANKINGS else ranking_names.parse(name)
+        return cls(steps, settings_of(steps, settings))
+
+    @property
+    def names(self) -> frozenset[str]:
+        return names_of(self.steps)
 
 
 def _on_host(
-    queries: ArrayLike,
-    database: ArrayLike,
-    length: int,
-    settings: RankingSettings,
-    folder: Path | None,
-) -> _Searches:
+    queries: ArrayLike, database: ArrayLike, folder: Path | None, stored: Stored | None
+) -> _Make:
     rows = unit_rows(database, "database")
     asked = unit_rows(queries, "query", rows.shape[1])
-    return _Searches(asked, _Database(rows, length, settings, folder))
+    _refuse_empty(rows)
+    answer: _Answer | None = None
+    if stored is not None:
+        answer = partial(stored.index.order, exact=rows, first=stored.rescored)
+        rows = stored.index.decoded()
+    return lambda length, s: _Searches(asked, _Database(rows, length, s, folder, answer))
 
 
 def _on_devices(
-    queries: ArrayLike, database: ArrayLike, length: int, settings: RankingSettings, _: Path | None
-) -> Searches:
+    queries: ArrayLike, database: ArrayLike, _: Path | None, stored: Stored | None
+) -> _Make:
     devices = Devices.of(queries, database)
     rows = devices.unit_rows(database, "database")
     asked = devices.unit_rows(queries, "query", rows.shape[1])
+    _refuse_empty(rows)
     machine = devices.for_diffusion(len(asked) + len(rows))
-    return Searches(asked, Database(rows, length, settings, machine))
+    answer: Any = None
+    if stored is not None:
+        answer = devices.answer(stored.index, rows, stored.rescored)
+        rows = devices.rows(stored.index.decoded(), "database")
+    return lambda length, s: Searches(asked, Database(rows, length, s, machine, answer=answer))
+
+
+def _refuse_empty(database: NDArray[np.float32] | jax.Array) -> None:
+    if not len(database):
+        raise UserError("The database is empty; give at least one descriptor to rank.")
 
 
 def _ranked(
     name: str,
+    recipe: _Recipe,
     searches: _Searches | Searches,
     give: Callable[[Any], Any],
-    settings: RankingSettings,
     scored: int,
 ) -> Ranked:
     """One of the rankings; `give` makes of arrays what the caller wants."""
     started = time.perf_counter()
     isolated: int | None = None
     scores: Any = None
-    if name in RANKINGS:
-        steps = name.split("+")
-        search_in = searches.of("DBA" in steps, "AQE" in steps)
-        if "DFS" in steps:
+    if recipe.steps:
+        names = recipe.names
+        search_in: Any = searches.of("DBA" in names, "AQE" in names)
+        if "DFS" in names:
             scores, ids, connected_with_none = search_in.diffused
             isolated = int(jax.device_get(connected_with_none))
         else:
             scores, ids = search_in.order
+        if names & RERANKINGS.keys():
+            scores, ids = None, search_in.reranked(recipe.steps, ids)
     else:
         rows = give(searches.queries), give(searches.database.rows)
-        ids = _function(defaults.OTHER_RANKINGS[name])(*rows, settings)
+        ids = _function(defaults.OTHER_RANKINGS[name])(*rows, recipe.settings)
     ids = jax.block_until_ready(give(ids))
     seconds = time.perf_counter() - started
     if not scored or scores is None:
@@ -170,6 +228,7 @@ class _Database:
     list_length: int
     settings: RankingSettings
     folder: Path | None = None
+    answer: _Answer | None = None  # as that of `functional.ranking.Database`
 
     @cached_property
     def nearest(self) -> Neighbours:
@@ -180,7 +239,7 @@ class _Database:
         s = self.settings
         sims, ids = others(self.nearest)
         nearest = (sims[:, : s.dba_n], ids[:, : s.dba_n])
-        rows = expansion.augment(self.rows, nearest, s.dba_weights, s.dba_normalize)
+        rows = expansion.augment(self.rows, nearest, s.dba_weights, s.dba_normalize, s.dba_alpha)
         return _Database(rows, s.diffusion.list_length, s, self.folder)
 
     @cached_property
@@ -188,6 +247,11 @@ class _Database:
         """The database for diffusion, whose graph wants cosines."""
         rows, _ = normalised(self.rows)
         return self if rows is self.rows else replace(self, rows=rows)
+
+    @cached_property
+    def decoded(self) -> _Database:
+        """The rows alone."""
+        return self if self.answer is None else replace(self, answer=None)
 
     @cached_property
     def diffused(self) -> Rows:
@@ -216,20 +280,31 @@ class _Search:
         """Global search: the database in order for every query, each [Q, N] or [Q, depth]."""
         rows, depth = self.database.rows, self.settings.depth
         k = len(rows) if depth is None else min(depth, len(rows))
+        if self.database.answer is not None:
+            return self.database.answer(self.queries, k)
         return search(self.queries, rows, k, self.settings.block_size)
 
     def expanded(self, n: int) -> _Search:
+        s, rows = self.settings, self.database.rows
         sims, ids = self.order
         nearest = (sims[:, :n], ids[:, :n])
-        weights = self.settings.aqe_weights
-        queries = expansion.expand(self.queries, self.database.rows, nearest, weights)
+        if self.database.answer is not None:  # what it orders by are no cosines
+            cosines = np.einsum("qd,qnd->qn", self.queries, rows[nearest[1]], dtype=np.float64)
+            nearest = cosines.astype(np.float32), nearest[1]
+        queries = expansion.expand(self.queries, rows, nearest, s.aqe_weights, s.aqe_alpha)
         return _Search(queries, self.database)
+
+    def reranked(self, steps: Sequence[Step], ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Its order or its diffusion's, re-ranked by the descriptors as DBA and AQE left them."""
+        rows = jnp.asarray(self.queries), jnp.asarray(self.database.unit.rows)
+        return np.asarray(reranked(steps, *rows, jnp.asarray(ids)))
 
     @cached_property
     def diffused(self) -> tuple[NDArray[np.float32], NDArray[np.int32], int]:
         """(scores [Q, N] in the order of the ids, ids [Q, N], number of isolated queries)."""
-        if self.database.unit is not self.database:
-            return _Search(self.queries, self.database.unit).diffused
+        plain = self.database.unit.decoded
+        if plain is not self.database:
+            return _Search(self.queries, plain).diffused
         s = self.settings
         if s.dfs == "joint":
             rows = offline.diffuse(self._joint_lists(), s.diffusion, s.block_size)
@@ -298,3 +373,7 @@ class _Searches:
     @cached_property
     def _augmented_expanded(self) -> _Search:
         return self._augmented.expanded(self.database.settings.aqe_n_with_dba)
+
+
+_Answer = Callable[[NDArray[np.float32], int], Neighbours]
+_Make = Callable[[int, RankingSettings], _Searches | Searches]

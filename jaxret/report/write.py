@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from jaxret.report import stores
 from jaxret.report.figures.pictures import Sheet
 from jaxret.report.page import html
 from jaxret.report.page.comparison import compare_models
@@ -60,6 +61,7 @@ def markdown(results: Results) -> str:
     parts += [to_markdown(table) for table in tables(results)]
     if not results.suite:
         parts += [to_markdown(table) for table in precisions(results)]
+    parts += filter(None, [stores.markdown(results)])
     parts += [costs_to_markdown(table) for table in cost_tables(results)]
     for heading, entries in (
         *((f"Model {model.get('name', '')}", model) for model in results.models),

@@ -13,20 +13,30 @@ from numpy.typing import ArrayLike
 
 from jaxret.errors import UserError
 from jaxret.evaluation.metrics import evaluate
-from jaxret.ranking.rankings import RankingSettings, rank_all
+from jaxret.ranking.compression.index import CompressedIndex
+from jaxret.ranking.rankings import RankingSettings, Stored, rank_all
 from jaxret.report.figures.plots import Curve, curves
 from jaxret.runtime.artifacts import write_text
+from jaxret.store_flag import WHOLE
 
 Number = int | float
+Value = Number | str  # words: the ways to store a database
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number of the ranking, the ranking it is seen in, and values worth a look."""
+    """A number of the ranking, the ranking it is seen in, and values worth a look.
+
+    Attributes:
+      ranking: its name; {} in it is the value.
+      change: of the settings, where the name does not say the value.
+      stores: whether the value is a way to store the database.
+    """
 
     ranking: str
-    values: tuple[Number, ...]
-    change: Callable[[RankingSettings, Any], RankingSettings]
+    values: tuple[Value, ...]
+    change: Callable[[RankingSettings, Any], RankingSettings] = lambda settings, value: settings
+    stores: bool = False
 
 
 def _of_diffusion(name: str) -> Callable[[RankingSettings, Any], RankingSettings]:
@@ -42,6 +52,15 @@ PARAMETERS: dict[str, Parameter] = {
     "gamma": Parameter("G+DFS", (1, 2, 3, 4, 6), _of_diffusion("gamma")),
     "alpha": Parameter("G+DFS", (0.5, 0.8, 0.9, 0.95, 0.99, 0.999), _of_diffusion("alpha")),
     "truncation": Parameter("G+DFS", (100, 300, 1000, 3000), _of_diffusion("truncation")),
+    "aqe_alpha": Parameter("G+AQE(alpha={},n=50)", (0, 1, 2, 3, 5)),
+    "aqewd_n": Parameter("G+AQEwD(n={})", (1, 2, 5, 10, 20, 50)),
+    "sg_m": Parameter("G+SG(m={})", (50, 100, 200, 400, 800)),
+    "sg_k": Parameter("G+SG(k={})", (2, 5, 9, 15)),
+    "sg_beta": Parameter("G+SG(beta={})", (0, 0.15, 0.5, 1)),
+    "sg_mean_m": Parameter("G+SG(m={},pool=mean)", (50, 100, 200, 400, 800)),
+    "kr_k1": Parameter("G+KR(k1={})", (5, 10, 20, 40)),
+    "kr_weight": Parameter("G+KR(weight={})", (0, 0.15, 0.3, 0.6)),
+    "store": Parameter("G", ("float32", "float16", "int8", "pq64", "binary"), stores=True),
 }
 
 
@@ -56,7 +75,7 @@ class Row:
     """
 
     parameter: str
-    value: Number
+    value: Value
     ranking: str
     protocol: str
     map: float
@@ -69,7 +88,7 @@ def ablate(
     database: ArrayLike,
     ground_truth: Sequence[Mapping[str, Any]],
     protocols: Sequence[str],
-    sweep: Mapping[str, Sequence[Number]] | None = None,
+    sweep: Mapping[str, Sequence[Value]] | None = None,
     settings: RankingSettings | None = None,
 ) -> list[Row]:
     """Changes one parameter at a time.
@@ -94,12 +113,18 @@ def ablate(
         parameter = PARAMETERS[name]
         for value in values:
             changed = parameter.change(settings or RankingSettings(), value)
-            ranked = rank_all(queries, database, [parameter.ranking], changed)[parameter.ranking]
+            ranking = parameter.ranking.format(value)
+            kept = _stored(database, str(value)) if parameter.stores else None
+            ranked = rank_all(queries, database, [ranking], changed, stored=kept)[ranking]
             for protocol in protocols:
                 figure = evaluate(ranked.ids, ground_truth, protocol)["map"]
                 facts = (figure, ranked.isolated, ranked.seconds)
-                rows.append(Row(name, value, parameter.ranking, protocol, *facts))
+                rows.append(Row(name, value, ranking, protocol, *facts))
     return rows
+
+
+def _stored(database: ArrayLike, store: str) -> Stored | None:
+    return None if store == WHOLE else Stored(CompressedIndex.fit(database, store))
 
 
 def write(rows: Sequence[Row], folder: str | Path) -> list[Path]:
@@ -131,7 +156,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
         one = next(iter(same.values()))
         figures = [f"{100 * same[name].map:.2f}" if name in same else "" for name in protocols]
         isolated = "" if one.isolated is None else str(one.isolated)
-        cells = [one.parameter, f"{one.value:g}", one.ranking, *figures, isolated]
+        cells = [one.parameter, _text(one.value), one.ranking, *figures, isolated]
         lines.append("| " + " | ".join([*cells, f"{one.seconds:.1f}"]) + " |")
     return "\n".join(lines) + "\n"
 
@@ -142,5 +167,10 @@ def _plot(rows: Sequence[Row]) -> str:
         Curve(name, [100 * row.map for row in rows if row.protocol == name])
         for name in dict.fromkeys(row.protocol for row in rows)
     ]
-    title = f"{rows[0].ranking}: {rows[0].parameter}"
-    return curves(title, [f"{value:g}" for value in values], series, rows[0].parameter).svg
+    ranking = PARAMETERS[rows[0].parameter].ranking.format("·")
+    title = f"{ranking}: {rows[0].parameter}"
+    return curves(title, list(map(_text, values)), series, rows[0].parameter).svg
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

@@ -21,10 +21,11 @@ import numpy as np
 
 from jaxret import data
 from jaxret.data.dataset import Dataset
-from jaxret.defaults import RANKINGS
+from jaxret.defaults import OTHER_RANKINGS
 from jaxret.descriptors.saving import write_array
 from jaxret.evaluation import protocols
 from jaxret.pipeline import Evaluation
+from jaxret.ranking_names import step_names
 from jaxret.report.tables.plain import one_line
 from jaxret.report.variants import scales_text
 from jaxret.runs import similarity_files
@@ -33,6 +34,7 @@ from jaxret.settings import ALL, Settings
 from jaxret.stages.cached_results import Top
 
 FOLDER = "rankings"
+SEARCHES = frozenset(("G", "DBA", "AQE", "AQEwD"))  # steps that order by similarity
 POSITIVE, NEGATIVE, JUNK = "positive", "negative", "junk"
 
 
@@ -89,7 +91,7 @@ def save_ranks(found: Evaluation, name: str, workdir: Path) -> None:
       workdir: where the folder `rankings` is.
     """
     for ranking, top in found.top.items() if found.settings.save_ranks else ():
-        path = workdir / FOLDER / f"{name}-{ranking}"
+        path = workdir / FOLDER / file_name(name, ranking)
         count = found.settings.saved_ranks(len(found.dataset.database))
         form = found.settings.save_ranks_as
         if form in similarity_files.ENDINGS:
@@ -121,7 +123,9 @@ def to_csv(dataset: Dataset, ranking: str, top: Top, count: int) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    measure = "score" if "DFS" in ranking or ranking not in RANKINGS else "similarity"
+    steps = step_names(ranking)
+    is_global = ranking not in OTHER_RANKINGS and SEARCHES.issuperset(steps)
+    measure = "similarity" if is_global else "score"
     writer.writerow(["query", "rank", "photograph", measure, *dataset.protocols])
     names = dataset.database.names  # perhaps a hundred million
     for query, ids in enumerate(top.ids[:, :count]):

@@ -27,7 +27,7 @@ from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
 from jaxret.report.write import write_report
 from jaxret.runs import records
-from jaxret.runs.ranked_lists import FOLDER, file_names
+from jaxret.runs.ranked_lists import FOLDER, file_name, file_names
 from jaxret.runs.run import dataset_row, environment
 from jaxret.runtime.artifacts import Store
 from jaxret.settings import ALL, Settings
@@ -136,7 +136,7 @@ def search(
 def _ids_file(found: Evaluation, ranking: str, context: RunContext) -> Path:
     """The whole ranking as ids, which count the photographs that could be read."""
     [name] = file_names([found.settings])
-    return context.store.root / FOLDER / f"{name}-{ranking}.npy"
+    return context.store.root / FOLDER / f"{file_name(name, ranking)}.npy"
 
 
 def _of_query(asked: Split, features: Sequence[Features], context: RunContext) -> list[Descriptors]:

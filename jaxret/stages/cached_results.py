@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from jaxret.defaults import OTHER_RANKINGS
+from jaxret.functional.reranking import RERANKINGS
 from jaxret.ranking.placement import on_device, rank_on
 from jaxret.ranking.rankings import RankingSettings
+from jaxret.ranking_names import step_names
 from jaxret.runtime.artifacts import Store, digest, read_arrays, write_arrays, write_json
 from jaxret.settings import Settings
-from jaxret.stages import whitening
+from jaxret.stages import storing, whitening
 from jaxret.stages.context import RunContext
 from jaxret.stages.features import Features
 
@@ -89,6 +91,8 @@ class CachedResults:
         dataset = features[0].dataset
         numbers = dataclasses.asdict(how)
         numbers.pop("block_size")  # cannot change a figure
+        for name in ("aqe_alpha", "dba_alpha"):  # said by a ranking's name alone
+            numbers.pop(name)
         key = {
             "code": _code(
                 "jaxret.functional",
@@ -104,6 +108,7 @@ class CachedResults:
             "metrics": list(dataset.metrics),
             "pca": whitening.origin(features, settings, context),
             "numbers": numbers,
+            **storing.origin(settings, context),
         }
         may_skip, database = features[0].how.on_bad_image == "skip", len(dataset.database)
         return cls(context.store, key, may_skip, database, settings.saved_ranks(database))
@@ -134,7 +139,8 @@ class CachedResults:
     def _too_few(self, top: Top, unread: dict[str, list[int]], ranking: str) -> bool:
         """Whether the run wants more results, or their scores, than an earlier one kept."""
         wanted = min(self.saved, self.database - len(unread["database"]))
-        kept = top.ids if top.scores is None and ranking in OTHER_RANKINGS else top.scores
+        without = ranking in OTHER_RANKINGS or not RERANKINGS.keys().isdisjoint(step_names(ranking))
+        kept = top.ids if top.scores is None and without else top.scores
         return wanted > (0 if kept is None else kept.shape[1])
 
     def write(self, ranking: str, outcome: Outcome) -> None:

@@ -16,6 +16,7 @@ from jaxret.settings import Settings
 from jaxret.stages.encoders import Encoders
 from jaxret.stages.features import Features
 from jaxret.stages.passes import Pass
+from jaxret.store_flag import WHOLE
 
 INCOMPLETE = "INCOMPLETE"  # how a dataset's note begins when photographs are missing
 SHOWN_QUERIES = 10  # photographs that a folder without ground truth is searched with
@@ -81,14 +82,24 @@ def one_encoder(member: str, dataset: str, settings: Settings) -> Settings:
         pca_dim=None,
         ranking=(),
         whiten_on=None,
+        store=WHOLE,
+        store_rescore=0,
         save_ranks=None,
         save_descriptors=None,
     )
 
 
 def any_dimension(settings: Settings) -> Settings:
-    """The settings less dimension and rankings: those that share one whitening."""
-    return replace(settings, pca_dim=None, ranking=(), save_ranks=None, save_descriptors=None)
+    """The settings less dimension, store and rankings: those that share one whitening."""
+    return replace(
+        settings,
+        pca_dim=None,
+        ranking=(),
+        store=WHOLE,
+        store_rescore=0,
+        save_ranks=None,
+        save_descriptors=None,
+    )
 
 
 def workdir_of(settings: Settings) -> Path:

@@ -14,8 +14,12 @@ from jaxret.options import Options, option
 
 LOSSES = ("simclr", "mocov2", "ap")
 OPTIMIZERS = ("sgd", "lars", "adamw")
+TRAINED = ("encoder", "head")
+HEAD_LOSSES = ("classification", "ap")
 AUGMENTATIONS = ("simclr", "mocov2", "light")
 POOLINGS = ("mean", "gem", "rmac")
+
+_OF_HEADS = ("train", "head_loss", "head_dim", "describe_size")
 
 # What each loss takes where a flag is unset.
 PUBLISHED: dict[str, dict[str, Any]] = {
@@ -38,6 +42,24 @@ class TrainSettings(Options):
         "converted",
         "Where learning starts: 'converted' weights of --model, 'random' ones, or a checkpoint "
         "(a PyTorch file of that network, or the workdir of another training).",
+    )
+    train: str = option(
+        "encoder",
+        "The whole encoder, or one linear layer behind its descriptors, which stay as they are: it "
+        "is stored as a whitening, for --whitening=FILE of an evaluation (head).",
+        TRAINED,
+    )
+    head_loss: str = option(
+        "classification",
+        "What the layer is learnt with: classification of the photographs' instances, or listwise "
+        "average precision (ap).",
+        HEAD_LOSSES,
+    )
+    head_dim: int | None = option(
+        None, "Dimension behind the layer. Unset: that of an evaluation's whitening."
+    )
+    describe_size: int | None = option(
+        None, "Pixels a side at which photographs are described for it. Unset: as in an evaluation."
     )
     loss: str = option(
         "simclr",
@@ -68,7 +90,7 @@ class TrainSettings(Options):
         None, "From the last map to a vector. Unset: mean, and gem for ap.", POOLINGS
     )
     temperature: float | None = option(
-        None, "Of the softmax. Unset: 0.5 for simclr, 0.2 for mocov2."
+        None, "Of the softmax. Unset: 0.5 for simclr, 0.2 for mocov2, 0.05 for a head."
     )
     projection_dim: int = option(128, "Outputs of the projection head.")
     projection_hidden: int | None = option(
@@ -117,6 +139,8 @@ class TrainSettings(Options):
             self._least(name, 1)
         for name in ("image_size", "stored_size", "validation_size"):
             self._least(name, 32)
+        self._least("describe_size", 32)
+        self._least("head_dim", 1)
         for name in ("projection_dim", "projection_hidden", "ap_bins", "ap_group"):
             self._least(name, 2)
         self._least("warmup_steps", 0)
@@ -137,7 +161,8 @@ class TrainSettings(Options):
             raise UserError(f"--weight_decay={self.weight_decay} must be 0 or more.")
         if self.loss != "ap" and self.batch_size < 2:
             raise UserError("--batch_size=1 has no negatives: give 2 or more.")
-        if self.loss == "ap" and self.batch_size % self.ap_group:
+        grouped = self.head_loss if self.train == "head" else self.loss
+        if grouped == "ap" and self.batch_size % self.ap_group:
             raise UserError(
                 f"--batch_size={self.batch_size} must be a multiple of --ap_group={self.ap_group}."
             )
@@ -148,6 +173,13 @@ class TrainSettings(Options):
                 f"--queue_size={self.queue_size} must be a multiple of "
                 f"--batch_size={self.batch_size}."
             )
+
+    def key(self) -> dict[str, Any]:
+        """As `Options.key`; a training of an encoder says nothing of a head."""
+        key = super().key()
+        if self.train == "encoder":
+            key = {k: v for k, v in key.items() if k not in _OF_HEADS}
+        return key
 
     def _least(self, name: str, least: int) -> None:
         value = getattr(self, name)

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
+from jaxret import functional
 from jaxret.errors import UserError
 from jaxret.ranking.diffusion import offline_files
 from jaxret.ranking.diffusion.inductive import Diffusion, DiffusionSettings, diffuse_jointly
 from jaxret.ranking.diffusion.solver import Solver
 from jaxret.ranking.expansion import augment_database, expand_queries
 from jaxret.ranking.neighbours.search import knn
+from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import RANKINGS, RankingSettings, rank_all
 
 
@@ -83,9 +85,65 @@ def test_inductive_diffusion_is_kept_in_a_folder(tmp_path, monkeypatch):
 
 
 def test_refuses_with_a_sentence():
-    with pytest.raises(UserError, match=r"Unknown ranking 'G\+QE'. Known: G, G\+AQE"):
+    with pytest.raises(
+        UserError, match=r"'G\+QE': there is no step 'QE' .nearest: AQE.; there are G,"
+    ):
         rank_all(unit(2), unit(3), ["G+QE"])
     with pytest.raises(UserError, match="Known: joint, inductive"):
         RankingSettings(dfs="both")
     with pytest.raises(UserError, match="Known: global, none"):
         RankingSettings(dfs_rest="all")
+
+
+# Under one settings: each name says what it takes, and what it leaves unsaid is shared.
+NAMED = ("G", "G+AQE(alpha=2,n=5)", "G+AQEwD", "G+DBA(n=4,alpha=3)+SG(m=40,k=3)", "G+KR(m=30,k1=5)")
+
+
+def named_by_hand(queries, database):
+    alpha = expand_queries(queries, database, 5, weights="alpha", alpha=2.0)
+    falling = expand_queries(queries, database, 10, weights="linear")
+    augmented = augment_database(database, 4, weights="alpha")
+    count = len(database)
+    first = [np.array(knn(queries, rows, count)[1]) for rows in (augmented, database)]
+    return {
+        "G": first[1],
+        NAMED[1]: knn(alpha, database, count)[1],
+        NAMED[2]: knn(falling, database, count)[1],
+        NAMED[3]: functional.superglobal(queries, augmented, first[0], m=40, k=3),
+        NAMED[4]: functional.k_reciprocal(queries, database, first[1], m=30, k1=5),
+    }
+
+
+def test_names_with_numbers_and_rerankings_are_the_functions_called_alone():
+    queries, database = unit(7), unit(150, seed=1)
+    here = rank_all(queries, database, NAMED, scored=5)
+    for name, ids in named_by_hand(queries, database).items():
+        np.testing.assert_array_equal(here[name].ids, ids, err_msg=name)
+        assert (here[name].scores is None) == ("SG" in name or "KR" in name)
+    assert len({here[name].ids.tobytes() for name in NAMED}) == len(NAMED)
+
+
+@pytest.mark.slow
+def test_names_with_numbers_are_the_hosts_on_the_device_and_in_one_function():
+    queries, database = unit(7), unit(150, seed=1)
+    here = rank_all(queries, database, NAMED)
+    with rank_on("device"):
+        there = rank_all(queries, database, NAMED)
+    for name in NAMED:
+        np.testing.assert_array_equal(there[name].ids, here[name].ids, err_msg=name)
+        one = functional.rank(queries, database, name)
+        np.testing.assert_array_equal(one, here[name].ids, err_msg=name)
+
+
+@pytest.mark.slow
+def test_reranks_what_aqe_and_diffusion_leave():
+    queries, database = unit(7), unit(150, seed=1)
+    settings = RankingSettings(diffusion=DiffusionSettings(50, 12))
+    names = ("G+AQE+DFS", "G+AQE+DFS+SG(m=20)", "G+AQE+DFS+SG(m=20)+KR(m=10,k1=4,k2=2)")
+    ranked = rank_all(queries, database, names, settings)
+    expanded = expand_queries(queries, database, 10)
+    ids = functional.superglobal(expanded, database, ranked[names[0]].ids, m=20)
+    np.testing.assert_array_equal(ranked[names[1]].ids, ids)
+    again = functional.k_reciprocal(expanded, database, ids, m=10, k1=4, k2=2)
+    np.testing.assert_array_equal(ranked[names[2]].ids, again)
+    assert ranked[names[1]].isolated == ranked[names[0]].isolated

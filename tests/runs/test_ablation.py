@@ -6,8 +6,10 @@ import pytest
 
 from jaxret.errors import UserError
 from jaxret.evaluation.metrics import evaluate
+from jaxret.ranking.compression import CompressedIndex
 from jaxret.ranking.diffusion.inductive import DiffusionSettings
-from jaxret.ranking.rankings import RankingSettings, rank_all
+from jaxret.ranking.rankings import RankingSettings, Stored, rank_all
+from jaxret.ranking_names import parse
 from jaxret.runs import ablation
 
 SMALL = RankingSettings(diffusion=DiffusionSettings(truncation=30, kd=8))
@@ -26,7 +28,7 @@ def instances():
 
 def test_each_row_is_the_evaluation_of_one_changed_setting():
     queries, database, truth = instances()
-    sweep = {"aqe_n": [1, 3], "kq": [2], "kd": [4, 8], "gamma": [1.5]}
+    sweep = {"aqe_n": [1, 3], "kq": [2], "kd": [4, 8], "gamma": [1.5], "aqe_alpha": [0.5]}
     rows = ablation.ablate(queries, database, truth, ["classic"], sweep, SMALL)
     assert [(row.parameter, row.value) for row in rows] == [
         (name, value) for name, values in sweep.items() for value in values
@@ -38,10 +40,23 @@ def test_each_row_is_the_evaluation_of_one_changed_setting():
         RankingSettings(diffusion=DiffusionSettings(30, 4)),
         RankingSettings(diffusion=DiffusionSettings(30, 8)),
         RankingSettings(diffusion=DiffusionSettings(30, 8, gamma=1.5)),
+        RankingSettings(aqe_n=50, aqe_weights="alpha", aqe_alpha=0.5),
     ]
     for row, settings in zip(rows, expected, strict=True):
-        ids = rank_all(queries, database, [row.ranking], settings)[row.ranking].ids
+        name = row.ranking.partition("(")[0]
+        ids = rank_all(queries, database, [name], settings)[name].ids
         assert row.map == evaluate(ids, truth, "classic")["map"]
+
+
+def test_ways_to_store_are_words():
+    queries, database, truth = instances()
+    sweep = {"store": ["float32", "int8"]}
+    rows = ablation.ablate(queries, database, truth, ["classic"], sweep, SMALL)
+    assert [(row.value, row.ranking) for row in rows] == [("float32", "G"), ("int8", "G")]
+    kept = Stored(CompressedIndex.fit(database, "int8"))
+    ids = rank_all(queries, database, ["G"], stored=kept)["G"].ids
+    assert rows[1].map == evaluate(ids, truth, "classic")["map"]
+    assert "| store | int8 | G |" in ablation.as_markdown(rows)
 
 
 def test_writes_a_table_and_a_plot_a_parameter(tmp_path):
@@ -67,6 +82,7 @@ def test_every_parameter_has_values_within_its_range():
     for parameter in ablation.PARAMETERS.values():
         for value in parameter.values:
             parameter.change(RankingSettings(), value)
+            parse(parameter.ranking.format(value))
 
 
 def test_refuses_with_a_sentence():

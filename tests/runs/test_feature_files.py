@@ -1,5 +1,6 @@
 """Anyone's descriptors as NumPy files: ranked and evaluated without a model."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -46,6 +47,23 @@ def test_whitened_where_a_dimension_is_given(files, settings):
     results = run_given(*files, settings=whitened, report=False)
     assert {f["dim"] for f in results.figures} == {2}
     assert any("PCA-whitening to 2 dimensions" in note for note in results.notes)
+
+
+@pytest.mark.filterwarnings("ignore:.*L2-normalised")
+def test_kept_in_several_ways(files, settings, tmp_path):
+    every = [dataclasses.replace(settings, store=one) for one in ("float32", "int8", "float16")]
+    results = run_given(*files, settings=every)
+    kept = {f["model"]: (f["store"], f["bytes"], f["map"]) for f in results.figures}
+    assert kept == {
+        "database": ("float32", 32, 1.0),
+        "database (int8)": ("int8", 8, 1.0),
+        "database (float16)": ("float16", 16, 1.0),
+    }
+    assert sum("Kept as" in note for note in results.notes) == 2
+    assert results.settings["store"] == ["float32", "int8", "float16"]
+    assert "bytes a photograph" in (tmp_path / "workdir" / "report.md").read_text()
+    with pytest.raises(UserError, match="--store=pq3 needs a number of bytes that divides 8"):
+        run_given(*files, settings=dataclasses.replace(settings, store="pq3"))
 
 
 def _text(path):

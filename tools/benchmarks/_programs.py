@@ -18,7 +18,7 @@ from jaxret import defaults, functional
 from jaxret.defaults import RANKINGS
 from jaxret.descriptors import extraction, multiscale, pooling, whitening
 from jaxret.descriptors.pooling_rows import Pooling
-from jaxret.functional import diffusion, neighbours, ranking, sharded
+from jaxret.functional import compression, diffusion, neighbours, ranking, sharded
 from jaxret.functional.settings import RankingSettings
 from jaxret.models import batch_norm
 from jaxret.models.encoder import template
@@ -28,6 +28,8 @@ from jaxret.ranking.streamed import device as streamed
 BATCH = 32  # photographs of a program on one device
 CHANNELS = 2048  # of a ResNet-50's descriptors
 DIM = defaults.PCA_DIM
+PARTS = 64  # bytes a photograph of the product quantisation
+K, RESCORED = 1000, 100  # results of a search in codes, and how many of them are scored again
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def after_the_encoder(queries: int, rows: int) -> Iterator[Program]:
     """What an evaluation of `rows` photographs runs on descriptors."""
     yield from descriptor_programs(rows)
     yield from ranking_programs(queries, rows)
+    yield from behind_a_search(queries, rows)
 
 
 def ranking_programs(queries: int, rows: int) -> Iterator[Program]:
@@ -277,14 +280,7 @@ def stream_program(queries: int, dim: int, k: int, rows: int, mesh: Mesh) -> Pro
 
 
 def for_others(queries: int, rows: int) -> Iterator[Program]:
-    """The rest of `jaxret.functional`: re-rankings, and what an evaluation has in another form."""
-    listed = {
-        "queries": _shape(queries, DIM),
-        "database": _shape(rows, DIM),
-        "ids": _shape(queries, rows, dtype=np.int32),
-    }
-    for again in (functional.superglobal, functional.k_reciprocal):
-        yield Program(again.__name__, "float32", again, listed)  # type: ignore[attr-defined]
+    """The rest of `jaxret.functional`, which an evaluation has in another form."""
     vectors = _shape(rows, CHANNELS)
     yield Program("whitening", "float32", functional.whitening, {"x": vectors}, {"dim": DIM})
     projection = {"mean": _shape(CHANNELS), "projection": _shape(DIM, CHANNELS)}
@@ -301,6 +297,52 @@ def for_others(queries: int, rows: int) -> Iterator[Program]:
             "junk": _shape(rows, dtype=bool),
         },
     )
+
+
+def behind_a_search(queries: int, rows: int) -> Iterator[Program]:
+    """Re-rankings, rankings beyond the study's, and searches in a compressed database."""
+    listed = {
+        "queries": _shape(queries, DIM),
+        "database": _shape(rows, DIM),
+        "ids": _shape(queries, rows, dtype=np.int32),
+    }
+    for again in (functional.superglobal, functional.k_reciprocal):
+        yield Program(again.__name__, "float32", again, listed)  # type: ignore[attr-defined]
+    mean = {"aggregation": "mean"}
+    yield Program("superglobal, mean", "float32", functional.superglobal, listed, mean)
+    for name in ("G+DBA+AQE(alpha=3,n=50)+SG(m=100)", "G+AQEwD+KR"):
+        composed = {"queries": _shape(queries, DIM), "database": _shape(rows, DIM)}
+        yield Program(f"rank {name}", "float32", functional.rank, composed, {"ranking": name})
+    yield from in_codes(queries, rows)
+
+
+def in_codes(queries: int, rows: int) -> Iterator[Program]:
+    """Compressing a database, and searching in it, by each codec."""
+    turn, vectors = _shape(DIM, DIM), _shape(rows, DIM)
+    k = min(rows, K)
+    line = _shape(DIM)
+    codecs: dict[str, tuple[Any, int, Any]] = {
+        "float16": (compression.Half(), DIM, np.float16),
+        "int8": (compression.Scalar(line, line), DIM, np.uint8),  # type: ignore[arg-type]
+        "pq64": (
+            compression.Product(turn, _shape(PARTS, 256, DIM // PARTS)),  # type: ignore[arg-type]
+            *(PARTS, np.uint8),
+        ),
+        "binary": (compression.Binary(turn), DIM // 8, np.uint8),  # type: ignore[arg-type]
+    }
+    for name, (codec, size, dtype) in codecs.items():
+        codes = _shape(rows, size, dtype=dtype)
+        given = {"codec": codec, "rows": vectors}
+        yield Program(f"encode {name}", "float32", compression.encode, given)
+        asked = {"queries": _shape(queries, DIM), "codec": codec, "codes": codes}
+        yield Program(f"top_k_codes {name}", "float32", compression.top_k_codes, asked, {"k": k})
+    found = {
+        "queries": _shape(queries, DIM),
+        "database": vectors,
+        "found": _neighbours(queries, k),
+    }
+    first = {"first": min(k, RESCORED)}
+    yield Program("rescored", "float32", compression.rescored, found, first)
 
 
 def _neighbours(count: int, k: int) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:

@@ -4,12 +4,15 @@
     python tools/benchmark.py ranking knn
     python tools/benchmark.py ranking large --rows=100000
     python tools/benchmark.py ranking search --rows=1000000
+    python tools/benchmark.py ranking compressed --rows=1000000 --bytes=64
 
 The public way is one scipy CG a node in joblib threads over faiss neighbours (the baseline), and
 the same in one process a core. Without --descriptors the rows are clustered, about 85 round a
 centre. `knn` searches in an index of each, and from the array. `large` measures one run of the
 offline stage in a process of its own: time, and the most memory that it ever held; `search`
-likewise G and AQE in a database on disk. Needs the extra `benchmark` (faiss-cpu, joblib).
+likewise G and AQE in a database on disk. `compressed` searches in codes of product quantisation,
+beside faiss's IndexPQ with the same centres and codes: time in rounds, memory of each alone.
+Needs the extra `benchmark` (faiss-cpu, joblib).
 """
 
 import argparse
@@ -26,6 +29,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.sparse.linalg import cg
 
+from benchmarks import _ranking_compressed
 from benchmarks._ranking_large import (
     DIM,
     Rows,
@@ -179,6 +183,12 @@ def _report(flags: argparse.Namespace) -> dict[str, Any]:
     if flags.what == "search":
         rows, queries = flags.rows or 1_000_000, flags.queries or 70
         return alone(measure_search, rows, queries, flags.k, spread)
+    if flags.what == "compressed":
+        rows, queries = flags.rows or 1_000_000, flags.queries or 70
+        sizes = (rows, flags.bytes, queries, flags.k, flags.repeats)
+        what, seconds, facts = _ranking_compressed.compare(*sizes)
+        names = {_ranking_compressed.FAISS: _ranking_compressed.OURS}
+        return {"what": what, **facts, **_figures(seconds, names)}
     spreads = (flags.spread,) if flags.spread else (1.0, 2.0)
     return {"runs": [alone(measure_offline, flags.rows or 100_000, spread) for spread in spreads]}
 
@@ -189,14 +199,15 @@ def main(arguments: list[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("offline", "knn", "large", "search"))
+    parser.add_argument("what", choices=("offline", "knn", "large", "search", "compressed"))
     parser.add_argument("--descriptors", type=Path, help=".npy file of rows to diffuse")
     parser.add_argument(
         "--spread", type=float, help="of clusters: 1, or 2, where they touch; large: both"
     )
-    parser.add_argument("--rows", type=int, help="default: 5063, 200000, 100000, 1000000")
-    parser.add_argument("--queries", type=int, help="of knn (default 256) and search (70)")
-    parser.add_argument("--k", type=int, default=1000, help="of knn and search")
+    parser.add_argument("--rows", type=int, help="default: 5063, 200000, 100000, 1000000, 1000000")
+    parser.add_argument("--queries", type=int, help="of knn (default 256), the others 70")
+    parser.add_argument("--k", type=int, default=1000, help="of all but offline and large")
+    parser.add_argument("--bytes", type=int, default=64, help="a row, of compressed")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file for the figures")
     flags = parser.parse_args(arguments)

@@ -102,6 +102,18 @@ class CompressedIndex:
             sims, ids = _exactly(asked, exact, ids)
         return sims[:, :k], ids[:, :k]
 
+    def order(
+        self, queries: NDArray[np.float32], k: int, exact: ArrayLike | None, first: int
+    ) -> Neighbours:
+        """The `k` nearest by the codes, the `first` of them put in the order of `exact`."""
+        sims, ids = self.search(queries, k)
+        if exact is not None and first:
+            sims[:, :first], ids[:, :first] = _exactly(queries, exact, ids[:, :first])
+            if first < ids.shape[1]:  # scores fall on: those behind begin where the first end
+                behind = sims[:, first : first + 1] - sims[:, first - 1 : first]
+                sims[:, first:] -= np.maximum(behind, 0)
+        return sims, ids
+
     def _nearest(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         found = compression.top_k_codes(jnp.asarray(queries), self.codec, self.codes, k)
         return np.asarray(found[0]), np.asarray(found[1])

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxret.errors import UserError
 from jaxret.functional.compression import LEVELS, Binary, Codec, Half, Product, Scalar
 from jaxret.functional.precision import HIGHEST
 from jaxret.ranking.inputs import unit_rows
+from jaxret.store_flag import WHOLE, check
 
-STORES = ("float32", "float16", "int8", "pqM", "binary")  # M bytes a photograph, such as pq64
 LEARNT_FROM = 1 << 16  # rows; of more, as many are drawn
 ROUNDS = 25  # of k-means, and of the rotation
-
-
-def check(store: str, dim: int | None = None) -> None:
-    """Raises UserError for an unknown way to store, or one that `dim` dimensions do not allow."""
-    if store in STORES and store != "pqM":
-        return
-    match = re.fullmatch(r"pq([1-9]\d*)", store)
-    if match is None:
-        raise UserError(
-            f"--store={store} is not known: {', '.join(STORES)}, where M is a number of bytes "
-            "(pq64)."
-        )
-    if dim is not None and dim % int(match[1]):
-        near = [parts for parts in range(1, dim + 1) if dim % parts == 0]
-        near = sorted(near, key=lambda parts: abs(parts - int(match[1])))[:3]
-        raise UserError(
-            f"--store={store} needs a number of bytes that divides {dim} dimensions, such as "
-            f"{' or '.join(f'pq{parts}' for parts in near)}."
-        )
 
 
 def learn(rows: ArrayLike, store: str, seed: int = 0) -> Codec | None:
@@ -48,11 +26,11 @@ def learn(rows: ArrayLike, store: str, seed: int = 0) -> Codec | None:
       seed: of the draw and of the centres that k-means begins with.
 
     Raises:
-      UserError: see `check` and `jaxret.ranking.inputs.unit_rows`.
+      UserError: see `jaxret.store_flag.check` and `jaxret.ranking.inputs.unit_rows`.
     """
     whole = unit_rows(rows, "database")
     check(store, whole.shape[1])
-    if store == "float32":
+    if store == WHOLE:
         return None
     if store == "float16":
         return Half()

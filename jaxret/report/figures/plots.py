@@ -63,11 +63,12 @@ class Bars:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line over the labels of the x axis; None leaves a gap."""
+    """A line over the labels of the x axis; None leaves a gap; `intervals` are of its values."""
 
     name: str
     values: Sequence[float | None]  # percent
     paper: Sequence[float | None] = ()
+    intervals: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,9 @@ def curves(title: str, labels: Sequence[str], series: Sequence[Curve], xlabel: s
             style |= {"markersize": 4.5, "linewidth": 1.7}
             if any(value is not None for value in one.values):
                 axes.plot(places, _gaps(one.values), label=_short(one.name), **style)
+            if one.intervals:
+                low, high = zip(*one.intervals, strict=True)
+                axes.vlines(places, low, high, color=_colour(place), linewidth=1.1)
             if any(value is not None for value in one.paper):
                 style |= {"linestyle": (0, (4, 2)), "markerfacecolor": PAGE, "linewidth": 1.1}
                 axes.plot(places, _gaps(one.paper), label=f"{_short(one.name)}, paper", **style)

@@ -4,10 +4,15 @@ RANKING_WORDS = {
     "G": "Global search: photographs ordered by how similar their descriptor is to the query's.",
     "AQE": "Average query expansion: the query is averaged with its first results, then searched "
     "again.",
+    "AQEwD": "Average query expansion in which later results count less.",
     "DBA": "Database augmentation: each photograph of the database is averaged with its own "
     "nearest neighbours beforehand.",
     "DFS": "Diffusion: similarity spreads from neighbour to neighbour, so that a view too "
     "different to match directly can be reached through views in between.",
+    "SG": "SuperGlobal: the first results are put in a new order by what they share with their "
+    "nearest among themselves.",
+    "KR": "k-reciprocal re-ranking: the first results are put in a new order by how many "
+    "neighbours they share with the query, counting those that are each other's.",
 }
 
 PROTOCOL_WORDS = {

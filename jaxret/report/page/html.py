@@ -6,6 +6,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from jaxret.ranking_names import step_names
 from jaxret.report.figures.charts import dimension_curves, ranking_bars, trade_offs
 from jaxret.report.figures.pictures import Sheet
 from jaxret.report.page.comparison import comparisons
@@ -13,6 +14,7 @@ from jaxret.report.page.glossary import GLOSSARY, METRIC_WORDS, PROTOCOL_WORDS, 
 from jaxret.report.page.queries import query_profiles, query_tables
 from jaxret.report.page.summary import key_numbers, timings
 from jaxret.report.results import Results
+from jaxret.report.stores import store_curves
 from jaxret.report.tables.cells import DASH, Cell, signed
 from jaxret.report.tables.costs import cost_tables
 from jaxret.report.tables.layouts import headlines, precisions, tables
@@ -37,6 +39,7 @@ def page(results: Results, sheets: Sequence[Sheet] = ()) -> str:
             precisions=[] if results.suite else precisions(results),
             bars=ranking_bars(results),
             curves=dimension_curves(results),
+            stores=[curve.plot for curve in store_curves(results)],
             costs=cost_tables(results),
             trades=trade_offs(results),
             profiles=query_profiles(results),
@@ -121,7 +124,7 @@ def _within_limit(sheets: Sequence[Sheet]) -> list[Sheet]:
 
 def _used_words(results: Results) -> dict[str, list[tuple[str, str]]]:
     """The explanations that this page needs."""
-    rankings = "+".join(results.values("ranking")).split("+")
+    rankings = {step for one in results.values("ranking") for step in step_names(one)}
     protocols = results.values("protocol")
     return {
         "rankings": [(word, text) for word, text in RANKING_WORDS.items() if word in rankings],

@@ -41,7 +41,7 @@ def evaluations(results: Results, dataset: str) -> list[dict[str, Any]]:
     for figure in figures:
         keys = ("model", "dim", *SAID)
         place = tuple(str(figure.get(key)) for key in keys)
-        if "bytes" in figure and (place not in found or figure["ranking"] == "G"):
+        if "photographs_per_second" in figure and (place not in found or figure["ranking"] == "G"):
             found[place] = figure
     return list(found.values())
 

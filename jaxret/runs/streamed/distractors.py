@@ -78,7 +78,7 @@ def run_beside(
     dim = given.database.shape[1]
     made = {"features": given.source, "ground_truth": given.truth, "distractors": distractors}
     results = NotebookResults(
-        settings={**own_settings(settings), **made},
+        settings={**own_settings([settings]), **made},
         models=[{"name": given.name, "source": given.source}],
         datasets=[dataset_row(found)],
         figures=[

@@ -9,7 +9,7 @@ from jaxret.errors import UserError
 from jaxret.functional import compression
 from jaxret.functional.compression import Binary, Half, Product, Scalar
 from jaxret.ranking.compression import CompressedIndex, learn
-from jaxret.ranking.compression.learning import check
+from jaxret.store_flag import check
 
 STORES = ("float16", "int8", "pq8", "binary")
 
