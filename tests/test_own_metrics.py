@@ -54,7 +54,7 @@ def _small_pixels(monkeypatch):
     monkeypatch.setattr(
         "jaxret.stages.encoders.models.random", lambda name, seed: Encoder(spec, weights)
     )
-    monkeypatch.setattr(extraction, "_Describe", Projection)
+    monkeypatch.setattr(extraction, "Describer", Projection)
 
 
 @pytest.fixture(scope="module")

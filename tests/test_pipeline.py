@@ -52,14 +52,14 @@ def first(folder, tmp_path_factory):
 def forward_passes(monkeypatch):
     """How many photographs the encoder has seen."""
     seen = []
-    plain = extraction._Describe.all
+    plain = extraction.Describer.all
 
     def counted(self, *arguments):
         for batch, vectors in plain(self, *arguments):
             seen.extend(batch.indices.tolist())
             yield batch, vectors
 
-    monkeypatch.setattr(extraction._Describe, "all", counted)
+    monkeypatch.setattr(extraction.Describer, "all", counted)
     return seen
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxret import functional
 from jaxret.data.dataset import Dataset, FileSplit, Split, printable
-from jaxret.descriptors.extraction import describer
+from jaxret.descriptors.describer import describe_alone
 from jaxret.descriptors.shards import Descriptors
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.errors import UserError
@@ -128,7 +128,7 @@ class Searching:
         encoder = features.describing(loaded, context.store)
         # a box that was drawn is meant, whatever is done with the queries of the dataset
         how = replace(features.how, crop=True)
-        return describer(encoder, how, features.settings.scales, features.normalizes)
+        return describe_alone(encoder, how, features.settings.scales, features.normalizes)
 
 
 def _ranked(

@@ -14,14 +14,8 @@ import numpy as np
 from jaxret import defaults
 from jaxret.data.dataset import Dataset, Split
 from jaxret.data.images.resize import OWN_SHAPES, SIDE_MULTIPLE
-from jaxret.descriptors.extraction import (
-    Extraction,
-    Watch,
-    at_scales,
-    described_by,
-    extract_scales,
-    stored_split,
-)
+from jaxret.descriptors.describer import Extraction, at_scales
+from jaxret.descriptors.extraction import Watch, described_by, extract_scales, stored_split
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.pooling_rows import REGIONS
 from jaxret.descriptors.recalibration import Recalibration, recalibrated, stored_statistics

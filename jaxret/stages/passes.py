@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jaxret.data.dataset import Split
-from jaxret.descriptors.extraction import Extraction, at_scales, make, stored_split
+from jaxret.descriptors.describer import Extraction, at_scales
+from jaxret.descriptors.extraction import make, stored_split
 from jaxret.descriptors.pooling_rows import Pooling
 from jaxret.models.encoder import Encoder
 from jaxret.runtime.artifacts import Store, digest

@@ -1,7 +1,8 @@
 """The keys of stored descriptors: those of older workdirs stay, others are told from them."""
 
 from jaxret import defaults
-from jaxret.descriptors.extraction import Extraction, described_by
+from jaxret.descriptors.describer import Extraction
+from jaxret.descriptors.extraction import described_by
 from jaxret.descriptors.pooling_rows import Pooling
 
 

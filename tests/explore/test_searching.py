@@ -112,14 +112,14 @@ def test_an_index_is_made_when_it_is_asked_for_and_counted(server, monkeypatch):
     assert "6 photographs of holiday are not described" in refused
 
     goes_on = threading.Event()
-    plain = extraction._Describe.all
+    plain = extraction.Describer.all
 
     def slow(self, *given):
         for one in plain(self, *given):
             assert goes_on.wait(20)
             yield one
 
-    monkeypatch.setattr(extraction._Describe, "all", slow)
+    monkeypatch.setattr(extraction.Describer, "all", slow)
     assert server.json(path, "POST")["state"] == "making"
     assert server.json(path)["total"] == 6
     server.json(path + "&stop=1", "POST")

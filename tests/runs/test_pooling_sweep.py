@@ -57,14 +57,14 @@ def settings(folder, workdir, pooling, **changes):
 def passed(monkeypatch):
     """The photographs that passed the network, and for how many poolings each."""
     seen = []
-    plain = extraction._Describe.all
+    plain = extraction.Describer.all
 
     def counted(self, *arguments):
         for batch, vectors in plain(self, *arguments):
             seen.extend((int(place), len(self._poolings)) for place in batch.indices)
             yield batch, vectors
 
-    monkeypatch.setattr(extraction._Describe, "all", counted)
+    monkeypatch.setattr(extraction.Describer, "all", counted)
     return seen
 
 

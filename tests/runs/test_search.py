@@ -51,14 +51,14 @@ def settings(folder, tmp_path):
 def passes(monkeypatch):
     """Names of the photographs that the encoder sees."""
     seen = []
-    plain = extraction._Describe.all
+    plain = extraction.Describer.all
 
     def counted(self, split, positions, *others):
         for batch, vectors in plain(self, split, positions, *others):
             seen.extend(split.names[int(i)] for i in batch.indices)
             yield batch, vectors
 
-    monkeypatch.setattr(extraction._Describe, "all", counted)
+    monkeypatch.setattr(extraction.Describer, "all", counted)
     return seen
 
 

@@ -19,6 +19,7 @@ from jaxret.descriptors.feature_shards import names_of
 from jaxret.errors import UserError
 from jaxret.models import rows
 from jaxret.models.encoder import Encoder
+from jaxret.runs.streamed import tar_shards
 from jaxret.runs.streamed.distractors import run_beside
 from jaxret.runs.streamed.tar_shards import describe_tars
 
@@ -53,7 +54,8 @@ def seen(monkeypatch):
     monkeypatch.setattr(
         "jaxret.stages.encoders.models.random", lambda name, seed: Encoder(spec, weights)
     )
-    monkeypatch.setattr(extraction, "_Describe", Projection)
+    for module in (extraction, tar_shards):
+        monkeypatch.setattr(module, "Describer", Projection)
     return names
 
 

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from jaxret import defaults, functional
 from jaxret.defaults import RANKINGS
-from jaxret.descriptors import extraction, multiscale, pooling, whitening
+from jaxret.descriptors import describer, multiscale, pooling, whitening
 from jaxret.descriptors.pooling_rows import Pooling
 from jaxret.functional import compression, diffusion, neighbours, ranking, sharded
 from jaxret.functional.settings import RankingSettings
@@ -86,13 +86,13 @@ def _shape(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
 
 
 def describe(spec: ModelSpec, dtype: str, batch: int = BATCH, size: int | None = None) -> Program:
-    """Photographs to R-MAC descriptors, as `jaxret.descriptors.extraction` runs it."""
+    """Photographs to R-MAC descriptors, as `jaxret.descriptors.describer` runs it."""
     folded = replace(spec, folded=True)
     side = size or spec.image_size or defaults.IMAGE_SIZE
     return Program(
         name="describe",
         dtype=dtype,
-        function=extraction._describe_images,
+        function=describer.describe_images,
         arguments={
             "variables": template(folded),
             "images": _shape(batch, side, side, 3, dtype=np.uint8),

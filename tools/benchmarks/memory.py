@@ -17,7 +17,8 @@ from pathlib import Path
 from benchmarks._rounds import peak_bytes
 from jaxret import defaults, models
 from jaxret.data.dataset import FileSplit
-from jaxret.descriptors.extraction import Extraction, extract
+from jaxret.descriptors.describer import Extraction
+from jaxret.descriptors.extraction import extract
 from jaxret.descriptors.pooling_rows import Pooling
 from jaxret.descriptors.recalibration import Recalibration, recalibrated
 from jaxret.runtime.artifacts import Store

@@ -2,7 +2,7 @@
 
     python tools/benchmark.py poolings --model=resnet50,dino-vits16 --json=out.json
 
-Both are the jitted function of the extraction (`jaxret.descriptors.extraction`), network and
+Both are the jitted function of the extraction (`jaxret.descriptors.describer`), network and
 poolings together, over the same batch. What the many give of the one must agree with it before
 they are timed. Weights are random.
 """
@@ -21,7 +21,7 @@ from benchmarks._cases import cases, write_json
 from benchmarks._rounds import machine, ratios, time_in_rounds
 from benchmarks.extraction import photographs
 from jaxret import models
-from jaxret.descriptors import extraction
+from jaxret.descriptors import describer
 from jaxret.descriptors.pooling_rows import ROWS, Pooling
 from jaxret.models.encoder import Encoder, output_channels
 
@@ -43,7 +43,7 @@ def contender(
     variables, pixels = jax.device_put((folded.variables, images))
 
     def run() -> tuple[jax.Array, ...]:
-        made = extraction._describe_images(
+        made = describer.describe_images(
             variables, pixels, spec=folded.spec, dtype=jnp.dtype(dtype), poolings=poolings
         )
         ready: tuple[jax.Array, ...] = jax.block_until_ready(made)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from jaxret.data.tar_shards import TarSplit, find_tars
-from jaxret.descriptors.extraction import at_scales, extractor
+from jaxret.descriptors.describer import Describer, at_scales
 from jaxret.descriptors.feature_shards import FeatureShards, Skipped
 from jaxret.descriptors.multiscale import pool_scales
 from jaxret.descriptors.pooling import l2_normalize
@@ -134,9 +134,8 @@ class _Work:
 
             encoder = one.encoder(load, self.context.store, self.context.clock)()
             how = replace(one.how, on_bad_image=on_bad)
-            self.describers.append(
-                [extractor(encoder, scale) for scale in at_scales(how, self.settings.scales)]
-            )
+            scales = at_scales(how, self.settings.scales)
+            self.describers.append([Describer(encoder, [scale]) for scale in scales])
 
     def _database(self) -> np.ndarray:
         """What a whitening is learnt on, where it is learnt on the dataset itself."""

@@ -70,7 +70,7 @@ def passes(monkeypatch):
                 yield batch, (pixels @ self.matrix).astype(np.float32)
 
     monkeypatch.setattr("jaxret.stages.encoders.models.random", untrained)
-    monkeypatch.setattr(extraction, "_Describe", Projection)
+    monkeypatch.setattr(extraction, "Describer", Projection)
     return seen
 
 
