@@ -19,11 +19,11 @@ from jaxret.descriptors import extraction, saving
 from jaxret.errors import UserError
 from jaxret.models import rows
 from jaxret.models.encoder import Encoder
-from jaxret.pipeline import figure
 from jaxret.ranking.rankings import RankingSettings, rank_all
 from jaxret.report.results import Results
 from jaxret.report.tables.plain import to_csv
 from jaxret.runs.feature_files import run_given
+from jaxret.stages.figures import figure
 
 
 @pytest.fixture

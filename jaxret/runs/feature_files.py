@@ -17,14 +17,7 @@ import numpy as np
 from jaxret.data.dataset import Dataset
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.whitening import PCAWhitening
-from jaxret.pipeline import (
-    Evaluation,
-    figure,
-    not_ranked,
-    ranking_settings,
-    rankings_of,
-    store_facts,
-)
+from jaxret.pipeline import Evaluation, not_ranked, ranking_settings, rankings_of
 from jaxret.ranking.inputs import unit_in_place
 from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import Ranked, rank_all
@@ -39,6 +32,7 @@ from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages import storing
 from jaxret.stages.cached_results import Top
 from jaxret.stages.context import workdir_of
+from jaxret.stages.figures import figure, store_facts
 from jaxret.stages.whitening import of_file
 
 

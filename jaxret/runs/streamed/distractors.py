@@ -19,7 +19,7 @@ from jaxret.descriptors.feature_shards import FeatureShards, names_of
 from jaxret.errors import UserError
 from jaxret.evaluation.measures import evaluate_by
 from jaxret.functional.settings import RankingSettings
-from jaxret.pipeline import Evaluation, figure, ranking_settings
+from jaxret.pipeline import Evaluation, ranking_settings
 from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import Ranked
 from jaxret.ranking.streamed.search import RANKINGS, rank_streamed
@@ -36,6 +36,7 @@ from jaxret.runtime.timing import Clock
 from jaxret.settings import ALL, Settings
 from jaxret.stages.cached_results import Top
 from jaxret.stages.context import workdir_of
+from jaxret.stages.figures import figure
 
 DEPTH = 1000  # ILIAS's
 METRICS = (f"map@{DEPTH}", f"oracle@{DEPTH}")
