@@ -4,7 +4,7 @@ Tables, plots and pages know a model by its name. Where a run has several poolin
 of one, each gets the name that says which.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,7 @@ def told_apart(results: Results) -> Results:
 
     A figure that got one keeps the model's own under "model_row".
     """
-    differing = _differing(results)
+    differing = _differing(results.figures)
     figures = [_named(one, _name(one, differing)) for one in results.figures]
     return results if figures == results.figures else replace(results, figures=figures)
 
@@ -44,9 +44,9 @@ def _named(figure: dict[str, Any], name: str) -> dict[str, Any]:
     return figure if name == own else {**figure, "model": name, "model_row": own}
 
 
-def name_of(results: Results, figure: dict[str, Any]) -> str:
+def name_of(figures: Iterable[dict[str, Any]], figure: dict[str, Any]) -> str:
     """The model of a figure, and what its evaluations on the dataset do not share."""
-    return _name(figure, _differing(results))
+    return _name(figure, _differing(figures))
 
 
 def _name(figure: dict[str, Any], differing: Mapping[Any, list[str]]) -> str:
@@ -54,10 +54,10 @@ def _name(figure: dict[str, Any], differing: Mapping[Any, list[str]]) -> str:
     return ", ".join([figure["model"], *parts])
 
 
-def _differing(results: Results) -> dict[Any, list[str]]:
+def _differing(figures: Iterable[dict[str, Any]]) -> dict[Any, list[str]]:
     """The keys of SAID under which the figures of a model on a dataset have several values."""
     values: dict[Any, dict[str, set[str]]] = {}
-    for figure in results.figures:
+    for figure in figures:
         place = figure["model"], figure["dataset"]
         found = values.setdefault(place, {key: set() for key in SAID})
         for key in SAID:

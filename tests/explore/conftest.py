@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 from things import THINGS, VIEWS, view
-from tiny import know_tiny
+from tiny import TINY
 
 import jaxret
 from jaxret.explore.settings import ExploreSettings
+from jaxret.models import rows
 
 SIDE = 64
 SEEDS = (0, 1)  # two encoders
 RANKINGS = ("G", "G+AQE")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder(tmp_path_factory):
     """Views of things below their folders, one query each, the last view of a thing ignored.
 
@@ -38,28 +39,35 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package", autouse=True)
+def tiny_row():
+    """The registry knows the small network, in these tests alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "ROWS", (*rows.ROWS, TINY))
+        yield
+
+
+@pytest.fixture(scope="package")
 def settings(folder, tmp_path_factory):
     """The two evaluations."""
-    know_tiny()
     plain = dict(model="tiny", weights="random", dataset=str(folder), ranking=RANKINGS)
     plain |= dict(image_size=SIDE, pca_dim="true", aqe_n=2, bn_recalibration="none")
     workdir = str(tmp_path_factory.mktemp("runs") / "workdir")
     return [jaxret.Settings(**plain, workdir=workdir, seed=seed) for seed in SEEDS]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def evaluated(settings):
     """The results of one run after the other into one workdir."""
     return [jaxret.run(one, report=False) for one in settings]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def workdir(settings, evaluated):
     return Path(settings[0].workdir)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def other_folder(tmp_path_factory):
     """Photographs without ground truth that nobody has described."""
     folder = tmp_path_factory.mktemp("more") / "holiday"
@@ -70,7 +78,7 @@ def other_folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(workdir, other_folder):
     from exploring import Server  # here: the extra may not be installed
 
