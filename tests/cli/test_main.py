@@ -123,21 +123,24 @@ def test_an_unwritable_workdir_is_refused(folder, tmp_path):
     assert (tmp_path / "file").read_text() == ""
 
 
+REFUSED = [
+    (["--suite=table9"], ["Unknown suite 'table9'. Nearest: table"]),
+    (["--model=resnet50+nothing"], ["resnet50+nothing: Unknown model 'nothing'"]),
+    (["--checkpoint=x.pth", "--model=a,b"], ["--checkpoint is one encoder"]),
+    (["--checkpoint=mine=x.pth", "--model=a"], ["gives mine, which --model=a does not use"]),
+    (["--checkpoint=a=x", "--suite=table1"], ["say which to run, such as --model=resnet50,a"]),
+    (["--pca_dim=many"], ["--pca_dim=many must be a whole number"]),
+    (["--box=1,2,3,4"], ["--box belongs to --query"]),
+    (["--query=a.jpg", "--ranking=G,G+AQE"], ["--query takes one ranking"]),
+    (["--query=absent.jpg", "--dataset=."], ["absent.jpg"]),
+    (["--features=x.npy"], ["go together"]),
+    (["table1"], ["'table1' is not a flag"]),
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [
-        (["--suite=table9"], ["Unknown suite 'table9'. Nearest: table"]),
-        (["--model=resnet50+nothing"], ["resnet50+nothing: Unknown model 'nothing'"]),
-        (["--checkpoint=x.pth", "--model=a,b"], ["--checkpoint is one encoder"]),
-        (["--checkpoint=mine=x.pth", "--model=a"], ["gives mine, which --model=a does not use"]),
-        (["--checkpoint=a=x", "--suite=table1"], ["say which to run, such as --model=resnet50,a"]),
-        (["--pca_dim=many"], ["--pca_dim=many must be a whole number"]),
-        (["--box=1,2,3,4"], ["--box belongs to --query"]),
-        (["--query=a.jpg", "--ranking=G,G+AQE"], ["--query takes one ranking"]),
-        (["--query=absent.jpg", "--dataset=."], ["absent.jpg"]),
-        (["--features=x.npy"], ["go together"]),
-        (["table1"], ["'table1' is not a flag"]),
-    ],
+    [*REFUSED[:3], *(pytest.param(*one, marks=pytest.mark.slow) for one in REFUSED[3:])],
 )
 def test_what_cannot_be_is_refused(arguments, words, tmp_path):
     refused(run(*arguments, f"--workdir={tmp_path}/w"), *words)

@@ -79,6 +79,7 @@ def test_flags_that_do_not_fit_leave_nothing(options, words, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_old_weights_are_replaced_and_other_files_are_not(tmp_path):
     output = tmp_path / "efficientnet-lite0"
     first = convert_file("efficientnet-lite0", CHECKPOINT, output).provenance

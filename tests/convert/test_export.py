@@ -93,7 +93,7 @@ def test_full_size_rows_come_back_to_the_bit(name):
     assert_the_same_bits(to_state_dict(encoder), encoder_part(twin))
 
 
-@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+@pytest.mark.parametrize("ending", [pytest.param("pth", marks=pytest.mark.slow), "safetensors"])
 def test_a_file_loads_into_the_twin_and_gives_the_same_map(ending, small, tmp_path):
     spec, _, published = small("mocov2")
     encoder, _ = port(spec, published)
@@ -109,7 +109,8 @@ def test_a_file_loads_into_the_twin_and_gives_the_same_map(ending, small, tmp_pa
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("name", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_torchvisions_own_module_takes_it_strictly_and_gives_the_same_map(name, tmp_path):
     spec = models.get(name)
     _, encoder = there_and_back(spec)

@@ -137,6 +137,7 @@ def test_a_deviation_of_zero_is_refused(resnet, tmp_path):
         loaded(resnet, tmp_path, std=[0.0, 1, 1])
 
 
+@pytest.mark.slow
 def test_pixels_and_padding_survive_the_conversion(resnet, tmp_path):
     spec, published = resnet
     torch.save(published, tmp_path / "f.pth")

@@ -15,7 +15,9 @@ SETS = {  # of one shape, so that they are compiled once
 
 
 @pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize(("truncation", "kd"), [(40, 12), (500, 8), (7, 30)])
+@pytest.mark.parametrize(
+    ("truncation", "kd"), [(40, 12), (500, 8), pytest.param(7, 30, marks=pytest.mark.slow)]
+)
 def test_offline_rows_are_scipys(name, truncation, kd):
     database = SETS[name]
     length = min(max(truncation, kd), len(database))

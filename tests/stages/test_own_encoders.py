@@ -125,6 +125,7 @@ def test_in_a_sweep_and_an_ensemble_with_a_row_and_a_file(base, tmp_path):
     assert not any("https" in json.dumps(by_name[name]) for name in ("mine", "other"))
 
 
+@pytest.mark.slow
 def test_other_weights_in_the_same_folder_are_other_results(base, tmp_path):
     first = jaxret.run(base)
     shutil.rmtree(tmp_path / "run")

@@ -108,6 +108,7 @@ def written(path, mean, projection):
     return str(path)
 
 
+@pytest.mark.slow
 def test_photographs_are_whitened_by_a_file(base, tmp_path):
     rotation, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((64, 64)))
     plain = jaxret.run(dataclasses.replace(base, pca_dim="true"))

@@ -247,6 +247,7 @@ def batch():
     return jnp.stack([*images, images[0]] * 2)
 
 
+@pytest.mark.slow
 def test_a_whole_view(batch):
     """What was drawn, done by torchvision in the order of the authors' code."""
     ours = jitted_augment(keys(8), batch, SIMCLR, SIZE)
@@ -276,6 +277,7 @@ def test_a_view_depends_on_nothing_else_in_the_batch(batch):
     np.testing.assert_allclose(alone[0], together[5], rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_views_are_the_same_on_four_devices(batch):
     one = jitted_augment(keys(8), batch, SIMCLR, SIZE)
     sharding = over_devices(local_mesh())

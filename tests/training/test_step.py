@@ -90,6 +90,7 @@ def test_remat_changes_nothing_but_memory():
         assert b == pytest.approx(a, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_views_depend_on_photograph_and_epoch_alone():
     one, other = (settings(learning_rate=GENTLE, seed=seed) for seed in (0, 1))
     a, b = (learn(of_seed, steps=2)[0] for of_seed in (one, other))

@@ -149,6 +149,7 @@ def test_two_processes_have_the_curve_of_one(folder_of, tmp_path):
         assert loading.read_provenance(workdir / "encoder").model == "tiny"
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_run_again(undisturbed, folder):
     workdir, _ = undisturbed
     before = (workdir / "report.html").stat().st_mtime_ns

@@ -32,7 +32,10 @@ def test_converting_the_package_again_gives_the_shipped_arrays(encoder, tmp_path
     assert set(done.report.dropped.values()) == {"classifier", "counter of batches"}
 
 
-@pytest.mark.parametrize("size", [(223, 223), (225, 225), (333, 517)])
+@pytest.mark.parametrize(
+    "size",
+    [(223, 223), *(pytest.param(s, marks=pytest.mark.slow) for s in ((225, 225), (333, 517)))],
+)
 def test_map_equals_the_twins_on_photographs(encoder, twin, size, photographs, relative_difference):
     images = photographs(*size)
     expected = twins.run(twin, encoder.spec, images)["output"]

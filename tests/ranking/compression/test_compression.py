@@ -176,9 +176,8 @@ def test_what_cannot_be_is_said(store, words):
         check(store, 24)
 
 
-@pytest.mark.parametrize(
-    "store", ["pq8", *(pytest.param(s, marks=pytest.mark.slow) for s in STORES)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
 def test_few_rows_are_enough(queries, store):
     """Fewer rows than centres: each row gets its own."""
     few = queries[:3]

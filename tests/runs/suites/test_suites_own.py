@@ -21,6 +21,7 @@ def small(monkeypatch):
     return spec
 
 
+@pytest.mark.slow
 def test_rows_of_a_table_of_the_paper(base, small, tmp_path):
     weights, run = tmp_path / "weights", tmp_path / "run"
     saving.save(models.random(small, 0), weights / "resnet50", "published.pth", "")
