@@ -24,19 +24,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from jaxret import defaults
+from jaxret import defaults, ranking_names
 from jaxret.data.images.decode import rgb_pixels
 from jaxret.data.images.resize import RESIZES
 from jaxret.descriptors.pooling import l2_normalize
-from jaxret.descriptors.rmac import rmac
+from jaxret.descriptors.pooling_rows import Pooling, check_name, check_outputs, pool
 from jaxret.descriptors.whitening import PCAWhitening
 from jaxret.errors import UserError
-from jaxret.models.encoder import Encoder, check_images
+from jaxret.models.encoder import Encoder, check_images, output_channels
 from jaxret.models.folding import fold
+from jaxret.models.spec import ModelSpec
 from jaxret.ranking.ordering import scores_in_order
 from jaxret.ranking.rankings import Ranked, RankingSettings, rank_all
 from jaxret.runtime import parallel
+from jaxret.settings import Settings
 from jaxret.stages.features import side_multiple
+from jaxret.stages.poolings import name_of
 
 Pool = Callable[[Mapping[str, jax.Array]], jax.Array]
 """`Encoder.outputs` of a batch -> one vector a photograph, [B, D]."""
@@ -54,13 +57,14 @@ class MTEBEncoder:
       encoder: of `jaxret.models.load`, recalibrated or not.
       image_size: side in pixels; None for the encoder's own, else the study's.
       resize: as in evaluations.
-      pool: what makes one vector of the encoder's outputs; None for R-MAC of its map.
+      pool: what makes one vector of the encoder's outputs: the name of a pooling, None for the one
+        that evaluations take, or a function.
       whitening: applied to the L2-normalised vectors, where one is given.
       batch_size: photographs a forward pass.
       name: what MTEB's results call it; None for jaxret/NAME.
 
     Raises:
-      UserError: an unknown way to resize.
+      UserError: an unknown way to resize, or a pooling that the network does not have.
     """
 
     def __init__(
@@ -69,7 +73,7 @@ class MTEBEncoder:
         *,
         image_size: int | None = None,
         resize: str = "square",
-        pool: Pool | None = None,
+        pool: str | Pool | None = None,
         whitening: PCAWhitening | None = None,
         batch_size: int = 8,
         name: str | None = None,
@@ -81,7 +85,7 @@ class MTEBEncoder:
         self.resize = resize
         self.whitening = whitening
         self.name = name or f"jaxret/{encoder.spec.name}"
-        self._pool = pool
+        self._pool = pool if callable(pool) else _named(pool, encoder.spec)
         self._mesh = parallel.local_mesh()
         self._batch_size = parallel.round_up(batch_size, self._mesh.size)
 
@@ -142,11 +146,16 @@ class MTEBEncoder:
         padded = np.pad(images, padding)
         check_images(padded)
         put = jax.device_put(padded, parallel.over_devices(self._mesh))
-        if self._pool is None:
-            vectors = rmac(self._replicated(put))
-        else:
-            vectors = self._pool(self._replicated.outputs(put))
+        vectors = self._pool(self._replicated.outputs(put))
         return np.asarray(vectors, np.float32)[:count]
+
+
+def _named(name: str | None, spec: ModelSpec) -> Pool:
+    """The pooling of that name, or the one that evaluations take."""
+    name = name or name_of(spec, Settings())
+    check_name(name)
+    check_outputs(Pooling(name), output_channels(spec), spec.name)
+    return functools.partial(pool, name=name)
 
 
 class MTEBRanking:
@@ -154,7 +163,8 @@ class MTEBRanking:
 
     Args:
       encoder: makes the descriptors.
-      ranking: of `defaults.RANKINGS` or `OTHER_RANKINGS`, such as "G+AQE" or "G+DBA+AQE+DFS".
+      ranking: as `jaxret.ranking_names` reads it, such as "G+DBA+AQE+DFS" or "G+AQE(n=5)+SG", or
+        of `defaults.OTHER_RANKINGS`.
       settings: its numbers; None for the paper's.
       pca_dim: dimensions of a PCA-whitening that is learnt on the photographs searched; None for
         none.
@@ -172,9 +182,8 @@ class MTEBRanking:
         pca_dim: int | None = None,
         name: str | None = None,
     ) -> None:
-        known = (*defaults.RANKINGS, *defaults.OTHER_RANKINGS)
-        if ranking not in known:
-            raise UserError(f"Unknown ranking {ranking!r}. Known: {', '.join(known)}.")
+        if ranking not in defaults.OTHER_RANKINGS:
+            ranking_names.parse(ranking)
         self.encoder = encoder
         self.ranking = ranking
         self.settings = settings or RankingSettings()
@@ -238,7 +247,8 @@ class MTEBRanking:
 
     def _ranked(self, queries: NDArray[np.float32], top_k: int, among: Any) -> Ranked:
         settings, count = self.settings, len(self._ids)
-        plain = self.ranking in defaults.RANKINGS and "DFS" not in self.ranking
+        steps = ranking_names.step_names(self.ranking)
+        plain = self.ranking not in defaults.OTHER_RANKINGS and "DFS" not in steps
         if plain and among is None:
             settings = dataclasses.replace(settings, depth=min(top_k, count))
         kept = count if among is not None else min(top_k, count)

@@ -191,12 +191,24 @@ def test_only_what_a_reranking_task_allows_is_found(encoder, task):
 def test_what_is_no_photograph_or_ranking_is_refused(encoder):
     with pytest.raises(UserError, match="this task gives id, text: choose one of category i2i"):
         encoder.encode([{"id": ["a"], "text": ["words"]}])
-    with pytest.raises(UserError, match=r"Unknown ranking 'G\+QE'. Known: G,"):
+    with pytest.raises(UserError, match="there is no step 'QE'"):
         MTEBRanking(encoder, "G+QE")
     with pytest.raises(UserError, match="nothing is indexed"):
         MTEBRanking(encoder).search([], top_k=3)
     with pytest.raises(UserError, match="resize='crop' is not known; allowed: square, keep"):
         MTEBEncoder(encoder.encoder, resize="crop")
+
+
+def test_a_pooling_by_its_name(encoder):
+    photograph = views()[0][0][1]
+    named = MTEBEncoder(encoder.encoder, image_size=SIDE, batch_size=4, pool="gem")
+    pixels = np.asarray(photograph.resize((SIDE, SIDE), Image.Resampling.BILINEAR))[None]
+    outputs = encoder.encoder.outputs(pixels)
+    expected = l2_normalize(jaxret.functional.pool(outputs, "gem"))
+    np.testing.assert_allclose(named.describe([photograph]), expected, atol=1e-5)
+    for name, words in (("cls", "tiny has no cls"), ("gen", "Nearest: gem")):
+        with pytest.raises(UserError, match=words):
+            MTEBEncoder(encoder.encoder, pool=name)
 
 
 def test_similarities_are_inner_products(encoder):
