@@ -47,6 +47,7 @@ Pool = Callable[[Mapping[str, jax.Array]], jax.Array]
 Results = dict[str, dict[str, float]]
 """Query -> photograph -> score, the form in which MTEB takes rankings."""
 
+_PLAIN = {"G", "DBA", "AQE", "AQEwD"}
 IMAGE = "image"  # the column of MTEB's tables that holds photographs
 
 
@@ -247,8 +248,8 @@ class MTEBRanking:
 
     def _ranked(self, queries: NDArray[np.float32], top_k: int, among: Any) -> Ranked:
         settings, count = self.settings, len(self._ids)
-        steps = ranking_names.step_names(self.ranking)
-        plain = self.ranking not in defaults.OTHER_RANKINGS and "DFS" not in steps
+        # Diffusion and re-ranking see more than what is kept.
+        plain = _PLAIN.issuperset(ranking_names.step_names(self.ranking))
         if plain and among is None:
             settings = dataclasses.replace(settings, depth=min(top_k, count))
         kept = count if among is not None else min(top_k, count)
