@@ -16,7 +16,7 @@ SEEDS = (0, 1)  # two encoders
 RANKINGS = ("G", "G+AQE")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """Views of things below their folders, one query each, the last view of a thing ignored.
 
@@ -39,15 +39,16 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="package", autouse=True)
-def tiny_row():
+KNOWN = (*rows.ROWS, TINY)
+
+
+@pytest.fixture(autouse=True)
+def tiny_row(monkeypatch):
     """The registry knows the small network, in these tests alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "ROWS", (*rows.ROWS, TINY))
-        yield
+    monkeypatch.setattr(rows, "ROWS", KNOWN)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def settings(folder, tmp_path_factory):
     """The two evaluations."""
     plain = dict(model="tiny", weights="random", dataset=str(folder), ranking=RANKINGS)
@@ -56,18 +57,20 @@ def settings(folder, tmp_path_factory):
     return [jaxret.Settings(**plain, workdir=workdir, seed=seed) for seed in SEEDS]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def evaluated(settings):
     """The results of one run after the other into one workdir."""
-    return [jaxret.run(one, report=False) for one in settings]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "ROWS", KNOWN)
+        return [jaxret.run(one, report=False) for one in settings]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def workdir(settings, evaluated):
     return Path(settings[0].workdir)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def other_folder(tmp_path_factory):
     """Photographs without ground truth that nobody has described."""
     folder = tmp_path_factory.mktemp("more") / "holiday"
@@ -78,7 +81,7 @@ def other_folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server(workdir, other_folder):
     from exploring import Server  # here: the extra may not be installed
 
