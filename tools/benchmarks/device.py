@@ -60,6 +60,8 @@ def parts(sizes: Sizes, left: Callable[[], float]) -> list[Part]:
         Part("f", "Decoding", 5, lambda: photographs.decoding(sizes)),
         Part("e", "Diffusion", 70, lambda: rankings.large_diffusion(sizes)),
         Part("c", ranked, 60, lambda: rankings.eight_rankings(1, sizes, left)),
+        Part("b", speed, 30, lambda: encoders.speed(sizes.vit, "bfloat16", sizes)),
+        Part("b", speed, 60, lambda: encoders.speed_of_torch(sizes.vit, "bfloat16", sizes)),
         Part("b", speed, 40, lambda: encoders.speed_of_torch(sizes.model, "float32", sizes)),
         Part("a", equal, 60, lambda: encoders.equal_maps(sizes, encoders.others(sizes))),
     ]

@@ -17,6 +17,7 @@ from benchmarks._programs import Program, describe
 from jaxret import models
 from jaxret.descriptors.rmac import region_grid
 from jaxret.models.encoder import Encoder, forward, template
+from jaxret.models.spec import ModelSpec
 from jaxret.models.weights.random import random
 
 MAPS = 1e-5  # of the largest value; what Flax and PyTorch are held to as well
@@ -105,12 +106,13 @@ def reached(sizes: Sizes) -> Iterator[Row]:
 
 def speed(model: str, dtype: str, sizes: Sizes) -> Iterator[Row]:
     """Photographs a second from pixels to R-MAC, and what share of the ceilings that is."""
-    program = describe(models.get(model), dtype, sizes.batch, sizes.side)
-    run, figures = _jaxret(model, program, sizes)
+    side = sizes.side_of(model)
+    program = describe(models.get(model), dtype, sizes.batch, side)
+    run, figures = _jaxret(model, program, side, sizes.batch)
     seconds = measuring.seconds_of(run, sizes.repeats)
     flop, accessed, top = figures["flop"], figures["accessed"], ceiling(sizes)
     yield row(
-        f"{model} {dtype} {sizes.batch} x {sizes.side}, jaxret",
+        f"{model} {dtype} {sizes.batch} x {side}, jaxret",
         **{
             "photographs/s": sizes.batch / seconds,
             "TFLOP/s": flop / seconds / 1e12,
@@ -124,12 +126,12 @@ def speed(model: str, dtype: str, sizes: Sizes) -> Iterator[Row]:
 
 
 def _jaxret(
-    model: str, program: Program, sizes: Sizes
+    model: str, program: Program, side: int, batch: int
 ) -> tuple[Callable[[], Any], dict[str, float]]:
     """The compiled program on real arguments, and what the compiler states of it."""
     encoder = models.fold(random(model))
     variables = jax.device_put(encoder.variables, measuring.accelerator())
-    images = _on(pictures(sizes.side, sizes.batch), measuring.accelerator())
+    images = _on(pictures(side, batch), measuring.accelerator())
     lowered = program.function.lower(variables, images, **program.static)  # type: ignore[attr-defined]
     start = time.perf_counter()
     compiled = lowered.compile()
@@ -152,30 +154,29 @@ def operations(program: Program) -> float:
 
 
 def speed_of_torch(model: str, dtype: str, sizes: Sizes) -> Iterator[Row]:
-    """The same network in PyTorch on the same device: folded, channels_last; then compiled."""
-    what = f"{model} {dtype} {sizes.batch} x {sizes.side}"
+    """The same network in PyTorch on the same device; then compiled.
+
+    ResNets are folded and in channels_last, Vision Transformers the module of transformers with
+    PyTorch's fused attention.
+    """
+    side = sizes.side_of(model)
+    what = f"{model} {dtype} {sizes.batch} x {side}"
     if why := measuring.torch_on_card():
         yield skipped(f"{what}, PyTorch", why)
         return
-    import torch
-    import twins
-
     from benchmarks import _torch_side
     from benchmarks._cases import float32_on_both_sides
 
     float32_on_both_sides()
-    spec = models.get(model)
-    shape = jax.ShapeDtypeStruct((1, sizes.side, sizes.side, 3), np.uint8)
-    fmap = jax.eval_shape(functools.partial(forward, spec), template(spec), shape)
-    grid = region_grid(*fmap.shape[1:3]) if spec.head is None else ()
-    twin = _torch_side.fold(twins.randomize(twins.build(spec), seed=0))
-    network = _torch_side.Descriptor(twin, spec, grid, getattr(torch, dtype))
-    network = network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = pictures(sizes.side, sizes.batch)
+    try:
+        form, network = _in_torch(models.get(model), dtype, side)
+    except ImportError as error:
+        yield skipped(f"{what}, PyTorch", f"{error}.")
+        return
+    images = pictures(side, sizes.batch)
     for name, contender in (
-        ("torch channels_last", lambda: network),
-        ("torch.compile channels_last", lambda: _torch_side.compiled(network, tuned=False)),
+        (f"torch {form}", lambda: network),
+        (f"torch.compile {form}", lambda: _torch_side.compiled(network, tuned=False)),
     ):
         try:
             run = _torch_side.contender(contender(), images)
@@ -184,3 +185,27 @@ def speed_of_torch(model: str, dtype: str, sizes: Sizes) -> Iterator[Row]:
             yield skipped(f"{what}, {name}", str(error).strip().splitlines()[0][:200])
             continue
         yield row(f"{what}, {name}", **{"photographs/s": sizes.batch / seconds})
+
+
+def _in_torch(spec: ModelSpec, dtype: str, side: int) -> tuple[str, Any]:
+    """(what is said of it, the network with R-MAC behind it), on the card where torch has one."""
+    import torch
+    import twins
+    from twins import packages
+
+    from benchmarks import _torch_side
+
+    vit = spec.architecture == "vit"
+    if vit:
+        module = packages.randomize(packages.of_transformers(spec))
+        twin: Any = packages.Tokens(module, spec)
+    else:
+        twin = _torch_side.fold(twins.randomize(twins.build(spec), seed=0))
+    shape = jax.ShapeDtypeStruct((1, side, side, 3), np.uint8)
+    fmap = jax.eval_shape(functools.partial(forward, spec), template(spec), shape)
+    grid = region_grid(*fmap.shape[1:3]) if spec.head is None else ()
+    network = _torch_side.Descriptor(twin, spec, grid, getattr(torch, dtype))
+    network = network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    if vit:
+        return "SDPA", network
+    return "channels_last", network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

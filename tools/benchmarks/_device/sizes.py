@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jaxret import defaults
+from jaxret import defaults, models
 
 
 @dataclass(frozen=True)
@@ -12,8 +12,8 @@ class Sizes:
     Attributes:
         first: Models whose maps are held against this machine's processor before all else.
         others: Whether one of every other architecture of the registry follows at the end.
-        model, wide, small: Encoders to be timed.
-        side: Pixels of their photographs.
+        model, wide, small, vit: Encoders to be timed.
+        side: Pixels of their photographs, at most a model's own size.
         equality_side: Of those whose maps are compared; the processor has to see them too.
         batch: Photographs a call.
         rankings: (queries, database rows) to be ranked.
@@ -31,6 +31,7 @@ class Sizes:
     model: str = "resnet50"
     wide: str = "simclr2x"
     small: str = "efficientnet-lite0"
+    vit: str = "dinov2-base"
     side: int = defaults.IMAGE_SIZE
     equality_side: int = 224
     batch: int = 64
@@ -47,6 +48,10 @@ class Sizes:
     product_side: int = 8192
     repeats: int = 5
 
+    def side_of(self, model: str) -> int:
+        """Pixels of the photographs that a model is timed on."""
+        return min(self.side, models.get(model).image_size or self.side)
+
 
 FULL = Sizes()
 SMALL = Sizes(
@@ -55,6 +60,7 @@ SMALL = Sizes(
     model="resnet18",
     wide="resnet18",
     small="efficientnet-lite0",
+    vit="dino-vits16",
     side=64,
     equality_side=64,
     batch=2,
