@@ -26,7 +26,7 @@ from jaxret.stages.cached_results import CachedResults, Outcome, Top
 from jaxret.stages.context import RunContext
 from jaxret.stages.encoders import model_row, origin_note
 from jaxret.stages.features import Features
-from jaxret.stages.figures import descriptor_bytes, encoder_facts, figure, store_facts, top
+from jaxret.stages.figures import encoder_facts, figure, store_facts, top
 from jaxret.stages.whitening import Whitened, database_of, whiten
 
 Described = tuple[Descriptors, Descriptors]  # queries, database
@@ -63,7 +63,7 @@ def evaluate(settings: Settings, context: RunContext) -> Evaluation:
     What was ranked before, in this run or another, is taken from the workdir.
     """
     dataset = context.dataset(settings.dataset, settings)
-    features = [context.features(name, settings.dataset, settings) for name in settings.members]
+    features = context.members(settings)
     found = Evaluation(settings, dataset, [model_row(f.identity, settings) for f in features])
     notes = [note for f in features for note in (origin_note(f.identity), _without_batch_norm(f))]
     notes += _leaks(features, settings)
@@ -248,10 +248,7 @@ def _gathered(
     for ranking in rankings:
         outcome = outcomes.read(ranking)
         assert outcome is not None
-        found.figures += [
-            {**names, "bytes": descriptor_bytes(features, one["dim"]), **one, **facts}
-            for one in outcome.figures
-        ]
+        found.figures += [{**names, **one, **facts} for one in outcome.figures]
         found.top[ranking] = outcome.top
         found.skipped = outcome.skipped
         found.notes += [note for note in outcome.notes if note not in found.notes]

@@ -15,7 +15,7 @@ from jaxret.runs import records
 from jaxret.runs.search import as_found
 from jaxret.runtime.artifacts import digest
 from jaxret.settings import TRUE_DIM, Settings
-from jaxret.stages.context import workdir_of
+from jaxret.stages.context import unranked, workdir_of
 
 _NAME_LENGTH = 10  # hexadecimal digits that tell entries apart in links
 _SAID_ELSEWHERE = ("model", "weights", "dataset", "ranking")  # not in what tells labels apart
@@ -89,7 +89,7 @@ def _encoders(models: Sequence[str], evaluated: Sequence[Settings]) -> list[Sett
     for one in evaluated:
         # a dimension that one database bears may be too many for another
         dim = TRUE_DIM if one.pca_dim == TRUE_DIM else None
-        plain = _unranked(dataclasses.replace(one, pca_dim=dim, **_data_of(Settings())))
+        plain = unranked(dataclasses.replace(one, pca_dim=dim, **_data_of(Settings())))
         known.setdefault(_name(plain.key()), as_found(plain))
     if not models:
         return list(known.values()) or [as_found(Settings(ranking=()))]
@@ -103,10 +103,6 @@ def _encoders(models: Sequence[str], evaluated: Sequence[Settings]) -> list[Sett
     ]
 
 
-def _unranked(settings: Settings) -> Settings:
-    return dataclasses.replace(settings, ranking=(), save_ranks=None, save_descriptors=None)
-
-
 def _data_of(settings: Settings) -> dict[str, Any]:
     return {"dataset": settings.dataset, **settings.data_options}
 
@@ -114,7 +110,7 @@ def _data_of(settings: Settings) -> dict[str, Any]:
 def _entries(evaluated: Sequence[Settings], more: Sequence[Settings]) -> list[Entry]:
     found: dict[str, Entry] = {}
     for one in (*evaluated, *more):
-        plain = _unranked(one)
+        plain = unranked(one)
         name = _name(plain.key())
         before = found[name].rankings if name in found else ()
         found[name] = Entry(name, plain, tuple(dict.fromkeys((*before, *one.ranking))))

@@ -96,8 +96,7 @@ class Stored:
     def features(self, entry: Entry) -> list[Features]:
         with self.one_at_a_time:
             self.dataset(entry)
-            settings = entry.settings
-            return [self.context.features(m, settings.dataset, settings) for m in settings.members]
+            return self.context.members(entry.settings)
 
     def lists(self, entry: Entry, ranking: str, whole: bool = False) -> Lists:
         """What a ranking found, its first results or all of it.

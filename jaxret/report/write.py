@@ -33,9 +33,10 @@ def write_report(
     Raises:
       UserError: the workdir cannot be written or its disk is full.
     """
-    if not results.comparisons:
-        results = replace(results, comparisons=compare_models(told_apart(results)))
     named = told_apart(results)
+    if not results.comparisons:
+        found = compare_models(named)
+        results, named = (replace(one, comparisons=found) for one in (results, named))
     texts = {
         "results.json": results.to_json(),
         "results.csv": to_csv(results),

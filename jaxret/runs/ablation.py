@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from jaxret.evaluation.metrics import evaluate
 from jaxret.ranking.compression.index import CompressedIndex
 from jaxret.ranking.rankings import RankingSettings, Stored, rank_all
 from jaxret.report.figures.plots import Curve, curves
-from jaxret.runtime.artifacts import write_text
+from jaxret.runtime.artifacts import csv_text, write_text
 from jaxret.store_flag import WHOLE
 
 Number = int | float
@@ -139,11 +137,7 @@ def write(rows: Sequence[Row], folder: str | Path) -> list[Path]:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(Row.__dataclass_fields__), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue()
+    return csv_text([one.name for one in fields(Row)], map(asdict, rows))
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

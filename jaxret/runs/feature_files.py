@@ -126,10 +126,8 @@ class _Ranked:
         rankings: Sequence[str],
         saved: int,
     ) -> "_Ranked":
-        kept, how = (
-            storing.stored(database, None, settings),
-            ranking_settings(settings, dataset.depth),
-        )
+        kept = storing.stored(database, None, settings)
+        how = ranking_settings(settings, dataset.depth)
         ranked = rank_all(queries, database, rankings, how, scored=saved, stored=kept)
         of_rankings = (storing.ranking_notes(one, kept) for one in rankings)
         notes = (*storing.notes(database, kept, settings), *itertools.chain(*of_rankings))

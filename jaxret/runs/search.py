@@ -88,7 +88,7 @@ def search(
         settings = replace(settings, query_crop="bbox")
     context = RunContext(Store(workdir_of(settings)))
     dataset = context.dataset(settings.dataset, settings)
-    features = [context.features(member, settings.dataset, settings) for member in settings.members]
+    features = context.members(settings)
 
     described = [database_of(one, context) for one in features]
     each = list(zip(_of_query(asked, features, context), described, strict=True))

@@ -4,10 +4,8 @@ Every evaluation is an ordinary one, so that the workdir's descriptors are used 
 out of one pass. Differences are paired by query (`evaluation.bootstrap`).
 """
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from jaxret.pipeline import Evaluation
 from jaxret.report.tables.cells import signed
 from jaxret.runs import plan as planning
 from jaxret.runs.run import execute
-from jaxret.runtime.artifacts import Store, write_text
+from jaxret.runtime.artifacts import Store, csv_text, write_text
 from jaxret.settings import TRUE_DIM, Settings
 from jaxret.stages.context import RunContext, workdir_of
 
@@ -178,11 +176,7 @@ def _text(value: Any) -> str:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(Row.__dataclass_fields__), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue()
+    return csv_text([one.name for one in fields(Row)], map(asdict, rows))
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

@@ -7,13 +7,14 @@ same bytes under the same name.
 """
 
 import contextlib
+import csv
 import errno
 import hashlib
 import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -81,6 +82,15 @@ def _as_user_error(error: OSError, path: Path) -> Exception:
             f"{path.parent} cannot be written ({error.strerror}): choose another --workdir."
         )
     return error
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """The text of a CSV file: a line of the columns' names, then one a row."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def write_json(path: Path, content: Any) -> None:

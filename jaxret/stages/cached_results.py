@@ -97,6 +97,7 @@ class CachedResults:
             "code": _code(
                 "jaxret.functional",
                 "jaxret.ranking",
+                "jaxret.ranking_names",
                 "jaxret.evaluation",
                 "jaxret.descriptors.whitening",
             ),

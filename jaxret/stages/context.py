@@ -56,6 +56,11 @@ class RunContext:
             self._features[key] = Features.of(identity, self.dataset(dataset, settings), key)
         return self._features[key]
 
+    def members(self, settings: Settings, dataset: str | None = None) -> list[Features]:
+        """The features of every member of an encoder, on the settings' dataset or on another."""
+        name = dataset or settings.dataset
+        return [self.features(member, name, settings) for member in settings.members]
+
     def descriptors(self, features: Features, split: Split) -> Descriptors:
         """The descriptors of a split, made now or taken from the workdir."""
         found = features.make(split, self._loader(features), self.store, self.clock)
@@ -72,34 +77,20 @@ class RunContext:
         return lambda: self.encoders.load(features.identity.name, features.settings)
 
 
-def one_encoder(member: str, dataset: str, settings: Settings) -> Settings:
-    """The settings less what the features of one encoder on one dataset do not depend on."""
-    return replace(
-        settings,
-        model=member,
-        dataset=dataset,
-        preset=None,
-        pca_dim=None,
-        ranking=(),
-        whiten_on=None,
-        store=WHOLE,
-        store_rescore=0,
-        save_ranks=None,
-        save_descriptors=None,
-    )
+def unranked(settings: Settings) -> Settings:
+    """The settings less rankings and what is saved of them."""
+    return replace(settings, ranking=(), save_ranks=None, save_descriptors=None)
 
 
 def any_dimension(settings: Settings) -> Settings:
     """The settings less dimension, store and rankings: those that share one whitening."""
-    return replace(
-        settings,
-        pca_dim=None,
-        ranking=(),
-        store=WHOLE,
-        store_rescore=0,
-        save_ranks=None,
-        save_descriptors=None,
-    )
+    return replace(unranked(settings), pca_dim=None, store=WHOLE, store_rescore=0)
+
+
+def one_encoder(member: str, dataset: str, settings: Settings) -> Settings:
+    """The settings less what the features of one encoder on one dataset do not depend on."""
+    own = any_dimension(settings)
+    return replace(own, model=member, dataset=dataset, preset=None, whiten_on=None)
 
 
 def workdir_of(settings: Settings) -> Path:

@@ -13,7 +13,7 @@ from jaxret.runtime.artifacts import Store
 from jaxret.settings import Settings
 from jaxret.stages.cached_results import DEPTH, SCORED, Top
 from jaxret.stages.features import Features
-from jaxret.stages.poolings import channels, name_of
+from jaxret.stages.poolings import name_of
 
 
 def figure(
@@ -108,9 +108,3 @@ def encoder_facts(features: Sequence[Features], store: Store) -> dict[str, Any]:
 def _alike(values: Sequence[Any]) -> Any:
     """What all members of an ensemble have, or each one's, joined by plus signs."""
     return values[0] if len(set(values)) == 1 else "+".join(map(str, values))
-
-
-def descriptor_bytes(features: Sequence[Features], dim: int | str) -> int:
-    """Of one descriptor as it is ranked."""
-    width = sum(channels(one.identity.spec, one.how.pooling) for one in features)
-    return np.dtype(np.float32).itemsize * (width if isinstance(dim, str) else dim)

@@ -73,7 +73,7 @@ def other_database(
     """Descriptors of the database that the whitening is learnt on, None for the evaluated one."""
     if not settings.whiten_on or settings.store == WHOLE:
         return None
-    others = _features_of_other(settings, context)
+    others = context.members(settings, settings.whiten_on)
     rows = joined([database_of(one, context) for one in others], others)
     if settings.pca_dim == TRUE_DIM:
         return apply(rows, None)
@@ -86,10 +86,5 @@ def origin(settings: Settings, context: RunContext) -> dict[str, Any]:
         return {}
     key: dict[str, Any] = {"as": settings.store, "rescored": settings.store_rescore}
     if settings.whiten_on:
-        key["learnt on"] = whitening_key(_features_of_other(settings, context))
+        key["learnt on"] = whitening_key(context.members(settings, settings.whiten_on))
     return {"store": key}
-
-
-def _features_of_other(settings: Settings, context: RunContext) -> list[Features]:
-    assert settings.whiten_on is not None
-    return [context.features(member, settings.whiten_on, settings) for member in settings.members]

@@ -79,7 +79,7 @@ def whitening(
     if settings.whitening_file:
         return of_file(settings)
     if settings.whiten_on:
-        features = [context.features(m, settings.whiten_on, settings) for m in settings.members]
+        features = context.members(settings, settings.whiten_on)
         database = joined([database_of(one, context) for one in features], features)
     dim, notes = pca_dim(settings.pca_dim, _different(database), database.shape[-1])
     if dim is None:
@@ -176,7 +176,7 @@ def origin(features: Sequence[Features], settings: Settings, context: RunContext
         found = _stored_with_weights(settings, context)
         return {**key, "stored": _digest(found)}
     if settings.whiten_on:
-        features = [context.features(m, settings.whiten_on, settings) for m in settings.members]
+        features = context.members(settings, settings.whiten_on)
     return {**key, "learnt on": whitening_key(features)}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jaxret.runtime.artifacts import write_text
+from jaxret.runtime.artifacts import csv_text, write_text
 
 LOSS, RETRIEVAL = "loss.csv", "retrieval.csv"
 Row = dict[str, float]
@@ -54,8 +54,4 @@ def _read(path: Path, step: int) -> list[Row]:
 
 
 def _text(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**row, "step": int(row["step"])} for row in rows)
-    return text.getvalue()
+    return csv_text(list(rows[0]), ({**row, "step": int(row["step"])} for row in rows))

@@ -120,12 +120,7 @@ def _describe(settings: TrainSettings, workdir: Path) -> Described:
     context = RunContext(Store(workdir))
     dataset = context.dataset(how.dataset, how)
     collection = LabelledPhotographs.of(dataset)
-    if (collection.instance == NO_INSTANCE).all():
-        raise UserError(
-            f"--train=head needs to know which photographs show the same instance, and "
-            f"{dataset.name} has no ground truth: make one with "
-            "`python tools/make_ground_truth.py --folder=FOLDER`."
-        )
+    collection.demand_instances("--train=head")
     back = collection.held_out(settings.held_out, settings.seed)
     held_out = held_out_dataset(collection, back, settings.seed) if back.any() else None
     check_enough(collection, back | collection.junk, held_out, settings.batch_size)

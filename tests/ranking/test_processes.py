@@ -1,13 +1,9 @@
 """Devices of several processes rank together, and find what one device finds."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-from ports import free_port
 from rows import unit
+from two_processes import run_both
 
 from jaxret.defaults import RANKINGS
 from jaxret.functional.settings import DiffusionSettings, RankingSettings
@@ -34,27 +30,7 @@ np.savez(output, **{name: one.ids for name, one in ranked.items()})
 
 @pytest.mark.slow
 def test_two_processes_of_two_devices_find_the_same(tmp_path):
-    environment = {
-        **os.environ,
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    port = str(free_port())
-    outputs = [tmp_path / f"{process}.npz" for process in range(2)]
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, port, str(process), str(output)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for process, output in enumerate(outputs)
-    ]
-    for process in started:
-        said, _ = process.communicate(timeout=500)
-        assert process.returncode == 0, said
+    outputs = run_both(SCRIPT, tmp_path, timeout=500)
     settings = RankingSettings(diffusion=DiffusionSettings(40, 9))
     with rank_on("device"):
         expected = rank_all(unit(7), unit(131, seed=1), settings=settings)

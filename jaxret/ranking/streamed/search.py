@@ -139,7 +139,7 @@ def rank_streamed(
         sims, ids = nearest[0][:, :k], nearest[1][:, :k]
         if name == "G+AQE":
             near = nearest[0][:, : settings.aqe_n], nearest[1][:, : settings.aqe_n]
-            expanded = _expanded(asked, shards, near, settings.aqe_weights)
+            expanded = _expanded(asked, shards, near, settings.aqe_weights, settings.aqe_alpha)
             sims, ids = knn_streamed(expanded, shards, k, unit=True, block_size=block_size)
         found[name] = Ranked(ids, None, clock() - begun, sims)
         begun = clock()
@@ -151,7 +151,7 @@ def _expanded(
     shards: Shards,
     near: Neighbours,
     weights: str,
-    alpha: float = ALPHA,
+    alpha: float,
 ) -> NDArray[np.float32]:
     ids, places = np.unique(near[1], return_inverse=True)
     rows, _ = normalised(shards.rows(ids))

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from jaxret.data.tar_shards import TarSplit, find_tars
-from jaxret.descriptors.describer import Describer, at_scales
+from jaxret.descriptors.describer import Describer, at_scales, pooled_scales
 from jaxret.descriptors.feature_shards import FeatureShards, Skipped
-from jaxret.descriptors.multiscale import pool_scales
 from jaxret.descriptors.pooling import l2_normalize
 from jaxret.descriptors.shards import Descriptors
 from jaxret.descriptors.whitening import PCAWhitening
@@ -114,8 +113,7 @@ class _Work:
 
     @classmethod
     def of(cls, settings: Settings, context: RunContext) -> "_Work":
-        features = [context.features(name, settings.dataset, settings) for name in settings.members]
-        return cls(settings, context, features)
+        return cls(settings, context, context.members(settings))
 
     def key(self) -> dict[str, Any]:
         members = [one.database_key[1:] for one in self.features]  # less the photographs
@@ -165,18 +163,14 @@ class _Work:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(rows [n, D], positions in the split) of those of the places that can be read."""
         members, read = [], np.zeros(0, np.int64)
-        normalize = self.settings.scales_mean == "normalized"
-        for describers in self.describers:
+        for features, describers in zip(self.features, self.describers, strict=True):
             scales = []
             for one in describers:
                 read, vectors = _described(one, split, places, skipped)
                 scales.append(vectors)
             if not len(read):
                 return NOTHING, read
-            pooled = scales[0]
-            if len(scales) > 1:
-                pooled = np.asarray(pool_scales(np.stack(scales), normalize=normalize))
-            members.append(Descriptors(pooled, read, ()))
+            members.append(Descriptors(pooled_scales(scales, features.normalizes), read, ()))
         rows = apply(joined(members, self.features), self.whiten)
         return (np.asarray(l2_normalize(rows)) if self.whiten is None else rows), read
 

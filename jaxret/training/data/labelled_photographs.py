@@ -62,6 +62,15 @@ class LabelledPhotographs:
             junk[_positives(one)] = False
         return cls(dataset, instance, junk)
 
+    def demand_instances(self, flag: str, instead: str = "") -> None:
+        """Raises UserError where nothing says what shows the same, which `flag` needs."""
+        if (self.instance == NO_INSTANCE).all():
+            raise UserError(
+                f"{flag} needs to know which photographs show the same instance, and "
+                f"{self.dataset.name} has no ground truth: make one with "
+                f"`python tools/make_ground_truth.py --folder=FOLDER`{instead}."
+            )
+
     @cached_property
     def photographs(self) -> JoinedSplit:
         return JoinedSplit((self.dataset.database, self.dataset.queries))

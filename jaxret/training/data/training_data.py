@@ -17,7 +17,6 @@ from jaxret.training.augmentations import RECIPES, augment
 from jaxret.training.data import sampling
 from jaxret.training.data.decoded_photographs import DecodedPhotographs, stored
 from jaxret.training.data.labelled_photographs import (
-    NO_INSTANCE,
     LabelledPhotographs,
     check_enough,
     held_out_dataset,
@@ -45,12 +44,8 @@ class TrainingData:
     @classmethod
     def of(cls, dataset: Dataset, settings: TrainSettings) -> "TrainingData":
         collection = LabelledPhotographs.of(dataset)
-        if settings.loss == "ap" and (collection.instance == NO_INSTANCE).all():
-            raise UserError(
-                f"--loss=ap needs to know which photographs show the same instance, and "
-                f"{dataset.name} has no ground truth: make one with "
-                "`python tools/make_ground_truth.py --folder=FOLDER`, or learn with --loss=simclr."
-            )
+        if settings.loss == "ap":
+            collection.demand_instances("--loss=ap", instead=", or learn with --loss=simclr")
         back = collection.held_out(settings.held_out, settings.seed)
         held_out = held_out_dataset(collection, back, settings.seed) if back.any() else None
         usable = ~back & ~(collection.junk & (settings.loss == "ap"))

@@ -76,7 +76,8 @@ def test_rows_are_normalised_as_they_pass(queries, database, place):
 
 @pytest.mark.filterwarnings("ignore:.*L2-normalised")
 def test_rankings_are_those_of_all_rows_in_memory(queries, database):
-    settings = RankingSettings(aqe_n=6, aqe_weights="alpha", block_size=1300, depth=40)
+    numbers = {"aqe_n": 6, "aqe_weights": "alpha", "aqe_alpha": 1.5}
+    settings = RankingSettings(**numbers, block_size=1300, depth=40)
     shards = cut(database, 1000, 2500)
     found = rank_streamed(queries, shards, ("G", "G+AQE"), settings, k=40)
     expected = rank_all(queries, database, ("G", "G+AQE"), settings, scored=40)

@@ -1,13 +1,12 @@
 """Two processes share the shards and find what one finds; an error of one is said by both."""
 
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from ports import free_port
 from rows import clustered
+from two_processes import run_both
 
 import jaxret
 from jaxret.functional.settings import RankingSettings
@@ -54,26 +53,7 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["host", "device"])
 def test_two_processes_find_the_same(folder, tmp_path, place):
-    environment = {
-        **os.environ,
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    port, outputs = str(free_port()), [tmp_path / f"{process}.npz" for process in range(2)]
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, port, str(process), str(folder), place, str(output)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for process, output in enumerate(outputs)
-    ]
-    for process in started:
-        said, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+    outputs = run_both(SCRIPT, tmp_path, str(folder), place, timeout=300)
     queries = clustered(9, 24, seed=5)
     expected = rank_streamed(queries, folder, settings=RankingSettings(aqe_n=6), k=80)
     for output in outputs:
