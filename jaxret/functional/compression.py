@@ -194,7 +194,8 @@ def rescored(queries: jax.Array, database: jax.Array, found: Neighbours, first: 
     again = lax.map(lambda pair: one(*pair), (queries, ids[:, :first]), batch_size=at_once)
     rest = sims[:, first:].astype(again[0].dtype)
     if rest.shape[1]:  # scores fall on: those behind begin where the first end
-        rest = rest - jnp.maximum(rest[:, :1] - again[0][:, -1:], 0)
+        last = again[0][:, -1:]
+        rest = jnp.minimum(rest - jnp.maximum(rest[:, :1] - last, 0), last)
     behind = rest, ids[:, first:]
     return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), again, behind)
 

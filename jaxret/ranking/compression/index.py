@@ -110,8 +110,9 @@ class CompressedIndex:
         if exact is not None and first:
             sims[:, :first], ids[:, :first] = _exactly(queries, exact, ids[:, :first])
             if first < ids.shape[1]:  # scores fall on: those behind begin where the first end
-                behind = sims[:, first : first + 1] - sims[:, first - 1 : first]
-                sims[:, first:] -= np.maximum(behind, 0)
+                last, behind = sims[:, first - 1 : first], sims[:, first:]
+                behind -= np.maximum(behind[:, :1] - last, 0)
+                np.minimum(behind, last, out=behind)  # what the difference was rounded by
         return sims, ids
 
     def _nearest(self, queries: NDArray[np.float32], k: int) -> Neighbours:
