@@ -166,7 +166,7 @@ class _Run:
                 stop = self._must_stop(step)
                 if stop or self._due(step, settings.checkpoint_every, settings.validate_every):
                     self._save(step, state)
-                if stop or self._told.signum:
+                if stop or self._told_while_saving():
                     bar.close()
                     self._end_early(step)
                 self._measure_if_due(step, state)  # of what is saved: it need not be waited for
@@ -264,6 +264,10 @@ class _Run:
         if parallel.several():
             return self._checkpoints.preempted(step)
         return self._told.signum != 0
+
+    def _told_while_saving(self) -> bool:
+        """Of one process; several agree on a step, and none of them leaves the others before."""
+        return not parallel.several() and self._told.signum != 0
 
     def _end_early(self, step: int) -> NoReturn:
         kept = f"the state after step {step} of {self._settings.steps} is kept"

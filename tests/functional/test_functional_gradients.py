@@ -22,7 +22,8 @@ def lists_and_graph(rows):
 
 def diffused(rows):
     lists, graph = lists_and_graph(rows)
-    return functional.diffuse(graph, lists, 0.9)
+    # No tolerance: where a node's conjugate gradients stop, the function has a step.
+    return functional.diffuse(graph, lists, 0.9, tolerance=0.0, rounds=8)
 
 
 FUNCTIONS = {
@@ -38,7 +39,7 @@ FUNCTIONS = {
     "mutual_graph": lambda x: lists_and_graph(x)[1].weights,
     "diffuse": diffused,
     "combine": lambda x: functional.combine(
-        lists_and_graph(x)[0], diffused(x), functional.top_k(DATABASE, x, 3), 3.0
+        lists_and_graph(x)[0], diffused(x), functional.top_k(DATABASE.astype(x.dtype), x, 3), 3.0
     ),
     "cosines": lambda x: functional.cosines(lists_and_graph(x)[0], diffused(x), queries=3),
     "whitening": lambda x: functional.whitening(x, 4)[1],

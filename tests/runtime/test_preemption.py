@@ -75,11 +75,11 @@ def start_busy(code: str) -> subprocess.Popen[str]:
     return process
 
 
-def end(process: subprocess.Popen[str], signum: signal.Signals = signal.SIGTERM) -> str:
+def end(process: subprocess.Popen[str], signum=signal.SIGTERM, done: str = "") -> str:
     """Sends the signal; the run says so and ends in time with its status. What it printed."""
     assert process.poll() is None, process.communicate()
     process.send_signal(signum)
-    return ended(process, signum)
+    return ended(process, signum, done=done)
 
 
 def ended(process, signum, told: str = TOLD, seconds: float = SECONDS, done: str = "") -> str:
@@ -356,7 +356,7 @@ def test_ended_at_any_moment_from_the_first_import_to_the_report(undisturbed, fo
         process = start(RUN, *flags(folder, workdir))
         time.sleep(moment)
         if process.poll() is None:  # a machine that has become faster
-            end(process, signal.SIGINT)
+            end(process, signal.SIGINT, done="Report: ")
         assert shards(workdir).items() <= whole.items(), moment
         assert not list(workdir.rglob(".*.part")), moment
 
@@ -486,11 +486,11 @@ def two_processes(folder, workdir) -> list[subprocess.Popen[str]]:
 
 @pytest.mark.slow
 def test_two_that_learn_together_end_after_one_step(folder, tmp_path):
+    """Which they agree on, though one of them alone was told."""
     together = ["--multihost", f"--coordinator=localhost:{free_port()}", "--processes=2"]
     learn = [tiny.__file__, f"--dataset={folder}", f"--workdir={tmp_path}", *LEARN, *together]
     two = [start(SCRIPT, *learn, "--steps=100000", f"--process={n}") for n in (0, 1)]
     wait_until(two[0], lambda: (tmp_path / "checkpoint.json").exists())
-    for process in two:
-        process.send_signal(signal.SIGINT)
-    for process in two:
-        ended(process, signal.SIGINT, "told to end ({}); the state after step ", seconds=30)
+    two[1].send_signal(signal.SIGINT)
+    for process, signum in zip(two, (signal.SIGTERM, signal.SIGINT), strict=True):
+        ended(process, signum, "told to end ({}); the state after step ", seconds=30)
