@@ -129,12 +129,12 @@ def load_folder(spec: ModelSpec, folder: Path) -> Encoder:
 
 
 def _to_device(tree: dict[str, Any]) -> None:
-    """In place, one array after the other, so that large networks are never held twice."""
+    """In place, each array before the next, so that large networks are never held twice."""
     for key in tree:
         if isinstance(tree[key], dict):
             _to_device(tree[key])
         else:
-            tree[key] = jnp.asarray(tree[key])
+            tree[key] = jnp.asarray(tree[key]).block_until_ready()
 
 
 def read_provenance(folder: Path) -> Provenance:
