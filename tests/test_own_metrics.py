@@ -204,11 +204,13 @@ def test_a_depth_keeps_the_first_results(place):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(50, 8)).astype(np.float32)
     rows = place(rows / np.linalg.norm(rows, axis=1, keepdims=True))
-    names = ("G", "G+AQE", "G+DBA", "G+DBA+AQE")
+    names = ("G", "G+AQE(n=30)", "G+DBA", "G+DBA+AQE", "G+SG(m=25)", "G+AQE+KR(m=40)")
     whole = rank_all(rows[:9], rows, names)
-    cut = rank_all(rows[:9], rows, names, RankingSettings(depth=20))
-    for name in names:
-        np.testing.assert_array_equal(cut[name].ids, whole[name].ids[:, :20])
+    for name in names:  # each alone: what one looks at must not depend on another
+        for depth in (7, 20):
+            cut = rank_all(rows[:9], rows, [name], RankingSettings(depth=depth), scored=30)[name]
+            np.testing.assert_array_equal(cut.ids, whole[name].ids[:, :depth], name)
+            assert cut.scores is None or cut.scores.shape == (9, depth)
     with pytest.raises(UserError, match="leave out depth"):
         rank_all(rows[:9], rows, ("G+DFS",), RankingSettings(depth=20))
 

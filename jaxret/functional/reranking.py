@@ -128,6 +128,7 @@ def k_reciprocal(
 
 
 RERANKINGS: dict[str, Callable[..., jax.Array]] = {"SG": superglobal, "KR": k_reciprocal}
+_FIRST = {"SG": defaults.SUPERGLOBAL_M, "KR": defaults.K_RECIPROCAL_M}
 _ARGUMENTS = {"pool": "aggregation"}  # of the functions, where a ranking's name is shorter
 
 
@@ -140,6 +141,11 @@ def reranked(
             said = {_ARGUMENTS.get(name, name): value for name, value in step.said}
             ids = RERANKINGS[step.name](queries, database, ids, **said)
     return ids
+
+
+def looked_at(steps: Sequence[Step]) -> int:
+    """How many first results the steps of a ranking re-rank; 0 where none does."""
+    return max((dict(step.said).get("m", _FIRST.get(step.name, 0)) for step in steps), default=0)
 
 
 def _expanded(order: jax.Array, k1: int) -> jax.Array:

@@ -64,7 +64,8 @@ class RankingSettings:
       kq: database neighbours that a query starts from in the inductive form.
       diffusion: truncation, kd, gamma, alpha and the stopping rule.
       block_size: rows a block, None for what the memory allows.
-      depth: results of a query that are kept, None for all; diffusion wants all.
+      depth: results of a query that are kept, None for all; diffusion wants all, and expansion and
+        re-ranking look at as many as without it.
     """
 
     aqe_n: int = defaults.AQE_N

@@ -25,7 +25,7 @@ from jaxret import defaults, ranking_names
 from jaxret.defaults import RANKINGS
 from jaxret.errors import UserError
 from jaxret.functional.ranking import Database, Searches
-from jaxret.functional.reranking import RERANKINGS, reranked
+from jaxret.functional.reranking import RERANKINGS, looked_at, reranked
 from jaxret.functional.settings import RankingSettings, list_length, names_of, settings_of
 from jaxret.ranking import expansion
 from jaxret.ranking.compression.index import CompressedIndex
@@ -111,6 +111,7 @@ def rank_all(
         raise UserError(
             "Diffusion ranks the whole database: leave out depth, or rankings with DFS."
         )
+    recipes = _deep_enough(recipes)
     place = _on_devices if folder is None and on_device(queries, database) else _on_host
     make = place(queries, database, folder, stored)
     searches: dict[RankingSettings, _Searches | Searches] = {}
@@ -121,8 +122,10 @@ def rank_all(
     def give(found: Any) -> Any:
         return returned(found, queries, database)
 
+    depth = settings.depth if settings else None
+
     return {
-        name: _ranked(name, recipe, searches[recipe.settings], give, scored)
+        name: _ranked(name, recipe, searches[recipe.settings], give, scored, depth)
         for name, recipe in recipes.items()
     }
 
@@ -147,6 +150,24 @@ class _Recipe:
     @property
     def names(self) -> frozenset[str]:
         return names_of(self.steps)
+
+    @property
+    def looked_at(self) -> int:
+        """First results of a search that its steps take further."""
+        s = self.settings
+        averaged = max(s.aqe_n, s.aqe_n_with_dba) if "AQE" in self.names else 0
+        return max(averaged, looked_at(self.steps))
+
+
+def _deep_enough(recipes: dict[str, _Recipe]) -> dict[str, _Recipe]:
+    """Where few results are kept, as many more are found as expansion and re-ranking look at."""
+    looked_at = max((one.looked_at for one in recipes.values()), default=0)
+    return {
+        name: one
+        if one.settings.depth is None
+        else replace(one, settings=replace(one.settings, depth=max(one.settings.depth, looked_at)))
+        for name, one in recipes.items()
+    }
 
 
 def _on_host(
@@ -188,8 +209,9 @@ def _ranked(
     searches: _Searches | Searches,
     give: Callable[[Any], Any],
     scored: int,
+    depth: int | None,
 ) -> Ranked:
-    """One of the rankings; `give` makes of arrays what the caller wants."""
+    """One of the rankings, to that depth; `give` makes of arrays what the caller wants."""
     started = time.perf_counter()
     isolated: int | None = None
     scores: Any = None
@@ -206,12 +228,12 @@ def _ranked(
     else:
         rows = give(searches.queries), give(searches.database.rows)
         ids = _function(defaults.OTHER_RANKINGS[name])(*rows, recipe.settings)
-    ids = jax.block_until_ready(give(ids))
+    ids = jax.block_until_ready(give(ids[:, :depth]))
     seconds = time.perf_counter() - started
     if not scored or scores is None:
         return Ranked(ids, isolated, seconds)
     # A copy: a view would keep the whole order alive.
-    return Ranked(ids, isolated, seconds, np.array(scores[:, :scored], np.float32))
+    return Ranked(ids, isolated, seconds, np.array(scores[:, :depth][:, :scored], np.float32))
 
 
 def _function(home: str) -> Callable[..., NDArray[np.int32]]:

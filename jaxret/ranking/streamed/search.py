@@ -16,9 +16,14 @@ import numpy as np
 from jax.experimental import multihost_utils
 from numpy.typing import ArrayLike, NDArray
 
-from jaxret import defaults
+from jaxret import defaults, ranking_names
 from jaxret.errors import UserError
-from jaxret.functional.settings import RankingSettings, positive_integer
+from jaxret.functional.settings import (
+    RankingSettings,
+    names_of,
+    positive_integer,
+    settings_of,
+)
 from jaxret.functional.weights import ALPHA, QUERY_WEIGHTS, check
 from jaxret.ranking import expansion
 from jaxret.ranking.inputs import (
@@ -38,7 +43,8 @@ from jaxret.ranking.streamed.shards import BLOCK_NUMBERS, Shards
 from jaxret.runtime import parallel
 from jaxret.runtime.threads import in_threads
 
-RANKINGS = ("G", "G+AQE")  # what needs no neighbours of the database's own rows
+RANKINGS = ("G", "G+AQE")
+_STEPS = {"G", "AQE"}  # what needs no neighbours of the database's own rows
 AT_ONCE = 512  # rows, so that what they become stays in the caches
 _SAID = 1024  # bytes of an error that processes tell each other
 
@@ -108,6 +114,17 @@ def expand_queries_streamed(
     return _expanded(asked, shards, knn_streamed(asked, shards, n, unit=True), weights, alpha)
 
 
+def streams(ranking: str) -> bool:
+    """Whether `rank_streamed` takes a ranking: G, or with AQE or AQEwD, whatever their numbers.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    if ranking in defaults.OTHER_RANKINGS:
+        return False
+    return names_of(ranking_names.parse(ranking)) <= _STEPS
+
+
 def rank_streamed(
     queries: ArrayLike,
     database: Any,
@@ -115,35 +132,43 @@ def rank_streamed(
     settings: RankingSettings | None = None,
     k: int = 1000,
 ) -> dict[str, Ranked]:
-    """`rank_all` over shards, for the rankings of `RANKINGS`: the `k` first of each query.
+    """`rank_all` over shards, for the rankings that `streams` says yes to: the `k` first of each.
 
-    The first pass serves G and the neighbours of AQE; AQE takes a second one.
+    The first pass serves G and the neighbours of AQE; each AQE takes one more.
 
     Raises:
       UserError: another ranking; see `knn_streamed`.
     """
     for name in rankings:
-        if name not in RANKINGS:
+        if not streams(name):
             raise UserError(
-                f"{name} needs the neighbours of every database row: over a streamed database ask "
-                f"for --ranking={','.join(RANKINGS)}."
+                f"{name} has steps that need every database row; over a streamed database there "
+                "are G, G+AQE and G+AQEwD."
             )
-    settings, shards = settings or RankingSettings(), Shards.of(database)
-    check(settings.aqe_n, settings.aqe_weights, QUERY_WEIGHTS)
+    plain = settings or RankingSettings()
+    steps = {name: ranking_names.parse(name) for name in rankings}
+    expands = {
+        name: settings_of(steps[name], plain) for name in rankings if "AQE" in names_of(steps[name])
+    }
+    shards, block_size = Shards.of(database), plain.block_size
     asked, k = unit_rows(queries, "query", shards.dim), min(k, len(shards))
-    block_size, found, clock = settings.block_size, {}, time.perf_counter
+    found, clock = {}, time.perf_counter
     begun = clock()
-    most = max(k, settings.aqe_n if "G+AQE" in rankings else 1)
+    most = max([k, *(how.aqe_n for how in expands.values())])
     nearest = knn_streamed(asked, shards, most, unit=True, block_size=block_size)
     for name in rankings:
-        sims, ids = nearest[0][:, :k], nearest[1][:, :k]
-        if name == "G+AQE":
-            near = nearest[0][:, : settings.aqe_n], nearest[1][:, : settings.aqe_n]
-            expanded = _expanded(asked, shards, near, settings.aqe_weights, settings.aqe_alpha)
+        sims, ids = _first(nearest, k)
+        if how := expands.get(name):
+            near = _first(nearest, how.aqe_n)
+            expanded = _expanded(asked, shards, near, how.aqe_weights, how.aqe_alpha)
             sims, ids = knn_streamed(expanded, shards, k, unit=True, block_size=block_size)
         found[name] = Ranked(ids, None, clock() - begun, sims)
         begun = clock()
     return found
+
+
+def _first(found: Neighbours, k: int) -> Neighbours:
+    return found[0][:, :k], found[1][:, :k]
 
 
 def _expanded(

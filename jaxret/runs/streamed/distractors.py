@@ -22,7 +22,7 @@ from jaxret.functional.settings import RankingSettings
 from jaxret.pipeline import Evaluation, ranking_settings
 from jaxret.ranking.placement import rank_on
 from jaxret.ranking.rankings import Ranked
-from jaxret.ranking.streamed.search import RANKINGS, rank_streamed
+from jaxret.ranking.streamed.search import RANKINGS, rank_streamed, streams
 from jaxret.ranking.streamed.shards import Shards
 from jaxret.report.notebook import NotebookResults
 from jaxret.report.results import Results
@@ -159,17 +159,17 @@ class Distractors:
         Raises:
           UserError: none of them does, or the dimensions differ.
         """
-        rankings = [name for name in names if name in RANKINGS]
+        rankings = [name for name in names if streams(name)]
         if not rankings:
             raise UserError(
-                f"{','.join(names)} needs the neighbours of every database row, too much with "
-                f"--distractor_features: ask for --ranking={','.join(RANKINGS)}."
+                f"{','.join(names)} needs every database row, too much with --distractor_features: "
+                f"ask for --ranking={','.join(RANKINGS)}."
             )
         together = Shards.of([database, *(part.path or part.array for part in self.shards.parts)])
         return rank_streamed(queries, together, rankings, how, DEPTH)
 
     def note(self, asked: Sequence[str]) -> str:
-        left = [name for name in asked if name not in RANKINGS]
+        left = [name for name in asked if not streams(name)]
         return (
             f"{len(self)} distractors in {len(self.shards.parts)} shards are searched behind the "
             f"database; rankings end after {DEPTH} results, what is beyond counts as not found"

@@ -79,10 +79,11 @@ def test_rankings_are_those_of_all_rows_in_memory(queries, database):
     numbers = {"aqe_n": 6, "aqe_weights": "alpha", "aqe_alpha": 1.5}
     settings = RankingSettings(**numbers, block_size=1300, depth=40)
     shards = cut(database, 1000, 2500)
-    found = rank_streamed(queries, shards, ("G", "G+AQE"), settings, k=40)
-    expected = rank_all(queries, database, ("G", "G+AQE"), settings, scored=40)
+    rankings = ("G", "G+AQE", "G+AQE(n=50,alpha=3)", "G+AQEwD(n=0)", "G+AQEwD")
+    found = rank_streamed(queries, shards, rankings, settings, k=40)
+    expected = rank_all(queries, database, rankings, settings, scored=40)
     for name, one in found.items():
-        np.testing.assert_array_equal(one.ids, expected[name].ids)
+        np.testing.assert_array_equal(one.ids, expected[name].ids, name)
         np.testing.assert_allclose(one.scores, expected[name].scores, rtol=1e-6)
     expanded = jaxret.expand_queries_streamed(queries, shards, 6, "alpha")
     own = jaxret.expand_queries(queries, database, 6, "alpha")
@@ -116,7 +117,7 @@ def test_lengths_at_the_ends_of_float32(queries, database, scale):
 def test_refusals(queries, database):
     with pytest.raises(UserError, match="24 dimensions but the database has 23"):
         jaxret.knn_streamed(queries, [database[:, :23]], 5)
-    with pytest.raises(UserError, match="G\\+DBA needs the neighbours of every database row"):
+    with pytest.raises(UserError, match="G\\+DBA has steps that need every database row"):
         rank_streamed(queries, [database], ("G", "G+DBA"))
     with pytest.raises(UserError, match="k is 0"):
         jaxret.knn_streamed(queries, [database], 0)
