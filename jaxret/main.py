@@ -10,9 +10,13 @@ Comma-separated --model, --dataset, --pca_dim, --pooling, --layers, --image_size
 every combination; so does --scales with a colon between the sets (1:1,0.71,0.5).
 """
 
-from jaxret.runtime import preemption
+import sys
+
+from jaxret.runtime import host_memory, preemption
 
 if __name__ == "__main__":
+    if not any(argument.lstrip("-").startswith("features") for argument in sys.argv):
+        host_memory.keep()  # for the encoder; ranking alone is faster without
     preemption.end_when_told()  # first: what is imported below takes a while
 
 import functools

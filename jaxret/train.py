@@ -8,9 +8,10 @@
 A run that was stopped goes on when the same command is given again.
 """
 
-from jaxret.runtime import preemption
+from jaxret.runtime import host_memory, preemption
 
 if __name__ == "__main__":
+    host_memory.keep()
     preemption.end_when_told()  # first: what is imported below takes a while
 
 import sys

@@ -7,9 +7,10 @@ It needs the extra `explore` (pip install 'jaxret[explore]'). The page is served
 alone; nothing is sent anywhere. Ctrl+C ends it.
 """
 
-from jaxret.runtime import preemption
+from jaxret.runtime import host_memory, preemption
 
 if __name__ == "__main__":
+    host_memory.keep()
     preemption.end_when_told()  # first: what is imported below takes a while
 
 from typing import Any
