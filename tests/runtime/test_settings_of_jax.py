@@ -163,7 +163,16 @@ def test_no_figure_changes(work, setting):
     same(work, setting)
 
 
+# Made of the same layers and steps as the others: where types are at stake they are run too. The
+# tests of tests/models run once more with 64 bits.
+ALIKE = {
+    **dict.fromkeys(("byol", "gem-ap", "amdim-medium"), ("strict promotion",)),
+    **dict.fromkeys(("learning by mocov2", "learning by ap"), ("strict promotion", "64 bits")),
+}
+SLOW = [(work, name) for work in SLOW_WORK for name in ALIKE.get(work, SETTINGS)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("work", SLOW_WORK)
-def test_nor_of_what_takes_longer(work, setting):
-    same(work, setting)
+@pytest.mark.parametrize(("work", "name"), SLOW)
+def test_nor_of_what_takes_longer(work, name):
+    same(work, SETTINGS[name])
