@@ -228,9 +228,11 @@ def main(arguments: list[str]) -> int:
     flags = parser.parse_args(arguments)
     float32_on_both_sides()
     without = [COMPILED] * flags.no_compile + [REMAT] * (not flags.remat)
-    results = [compare(Case(*case), flags.repeats, without) for case in cases(flags)]
+    results: list[dict[str, Any]] = []
     facts = machine()
+    for case in cases(flags):
+        results.append(compare(Case(*case), flags.repeats, without))
+        if flags.json:  # after every case: one that is interrupted has cost minutes
+            write_json(flags.json, {"machine": facts, "baseline": BASELINE, "results": results})
     print(table(results, facts))
-    if flags.json:
-        write_json(flags.json, {"machine": facts, "baseline": BASELINE, "results": results})
     return 0

@@ -81,6 +81,8 @@ def _backward(
     slope_of_x = lax.platform_dependent(
         kernel, slope, cpu=partial(to_x, on_cpus), default=partial(to_x, _by_xla)
     )
+    if stride == 1 and not _smaller(x, kernel) and not _smaller(slope, kernel):
+        return slope_of_x, to_kernel(x, slope)
     slope_of_kernel = lax.platform_dependent(
         x,
         slope,
@@ -134,9 +136,9 @@ def _slope_of_kernel(
     """[kh, kw, in, out]: for each place of the window the product of its pixels with the slopes.
 
     [pixels, in] transposed times [pixels, out], a few images at a time: what a product reads lies
-    in the caches, and no more than a copy of these images is held beside the maps. XLA:CPU's own
-    form takes 1.1 to 3 times as long, with enough pixels at once, for every window, stride and size
-    that the networks have.
+    in the caches, and no more than a copy of these images is held beside the maps. For strided
+    windows XLA:CPU's own form takes 1.1 to 2 times as long alone, and for maps smaller than the
+    window far longer; for all others it is the faster one within a step (docs/benchmarks.md).
     """
     at_once = min(max(_PIXELS_AT_ONCE // (slope.shape[1] * slope.shape[2]), 1), len(x))
     whole = len(x) // at_once * at_once
