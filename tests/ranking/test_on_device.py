@@ -109,6 +109,7 @@ def test_arrays_of_jax_come_back_where_they_were(place):
         assert isinstance(array, jax.Array) and array.devices() == {where}
 
 
+@pytest.mark.slow
 def test_nothing_but_what_is_asked_for_comes_to_the_host(monkeypatch):
     queries, database = jax.device_put(SETS["random"])
     get, as_numpy, fetched, asked_for = jax.device_get, type(queries).__array__, [], []

@@ -62,6 +62,7 @@ def passes(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_the_same_thing_comes_first_with_its_likeness(settings, query, tmp_path):
     found = search(settings, query)
     assert len(found.names) == 10

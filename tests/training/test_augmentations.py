@@ -267,6 +267,7 @@ def test_a_whole_view(batch):
         assert_same(ours[i].transpose(2, 0, 1), image)
 
 
+@pytest.mark.slow
 def test_a_view_depends_on_nothing_else_in_the_batch(batch):
     together = jitted_augment(keys(8), batch, SIMCLR, SIZE)
     assert together.shape == (8, SIZE, SIZE, 3) and together.dtype == jnp.float32

@@ -82,6 +82,7 @@ def undisturbed(folder, tmp_path_factory):
     return workdir, done
 
 
+@pytest.mark.slow
 def test_what_a_run_leaves(undisturbed, folder):
     workdir, done = undisturbed
     assert "before and after" in done.stdout
@@ -159,6 +160,7 @@ def test_a_finished_run_is_not_run_again(undisturbed, folder):
     assert (workdir / "report.html").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_another_run_in_the_same_workdir_is_refused(undisturbed, folder):
     workdir, _ = undisturbed
     with pytest.raises(UserError, match=r"--learning_rate is 0.0003 there and 0.1 here"):
@@ -277,6 +279,7 @@ def test_bad_input_is_a_sentence_and_nothing_is_written(name, folder_of, tmp_pat
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.slow
 def test_an_init_of_another_architecture_is_refused(folder_of, tmp_path, undisturbed):
     folder, (workdir, _) = folder_of(20), undisturbed
     with pytest.raises(UserError, match="holds tiny, and --model=resnet18 is another network"):
@@ -294,12 +297,14 @@ def test_an_empty_folder_is_a_sentence(tmp_path):
         train(settings(tmp_path / "empty", tmp_path / "work"))
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_what_was_learnt(undisturbed, folder, tmp_path):
     workdir, _ = undisturbed
     start = loop.starting_encoder(replace(settings(folder, tmp_path), init=str(workdir)))
     assert start.digest() == loading.read_provenance(workdir / "encoder").digest
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_read_is_named(undisturbed, folder, tmp_path):
     import shutil
 

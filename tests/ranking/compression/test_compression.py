@@ -79,6 +79,7 @@ def test_scores_are_products_with_what_the_codes_say(queries, indexes, store):
 
 
 @pytest.mark.parametrize("rows_at_once", [40, 333, 5000])
+@pytest.mark.slow
 def test_blocks_change_nothing(monkeypatch, queries, indexes, rows_at_once):
     wanted = indexes["pq8"].search(queries, 30)
     monkeypatch.setattr(compression, "NUMBERS_AT_ONCE", rows_at_once * 24)

@@ -15,9 +15,8 @@ class Killed(Exception):  # noqa: N818 - not an error
     """Stands for a signal that ends the process."""
 
 
-@pytest.mark.parametrize(
-    "share", [0.5, *(pytest.param(one, marks=pytest.mark.slow) for one in (0.2, 0.8))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
 def test_killed_in_the_middle_it_ends_with_the_same_tables(
     base, passes, tmp_path, monkeypatch, share
 ):
