@@ -355,8 +355,10 @@ def test_ended_at_any_moment_from_the_first_import_to_the_report(undisturbed, fo
         moment = 0.3 + seconds * 0.9 * (part + draw.random()) / 12
         process = start(RUN, *flags(folder, workdir))
         time.sleep(moment)
-        if process.poll() is None:  # a machine that has become faster
+        if process.poll() is None:
             end(process, signal.SIGINT, done="Report: ")
+        else:  # a machine that has become faster
+            process.communicate()
         assert shards(workdir).items() <= whole.items(), moment
         assert not list(workdir.rglob(".*.part")), moment
 
@@ -406,6 +408,7 @@ def test_learning_ends_before_in_and_after_a_step(folder, tmp_path):
         process = start(SCRIPT, *learn)
         time.sleep(draw.uniform(least, most))
         if process.poll() is not None:
+            process.communicate()
             break
         process.send_signal(signal.SIGINT)
         if "Report: " in ended(process, signal.SIGINT, "told to end ({}); ", done="Report: "):
