@@ -37,4 +37,4 @@ def pages(statement: str) -> list[int]:
 
 
 def test_no_page_is_taken_twice():
-    assert max(pages(KEPT)) < 100 < min(pages(""))
+    assert max(pages(KEPT)) < 8 < min(pages(""))  # 32 where the system's pages are large
