@@ -106,12 +106,15 @@ def rank_all(
     Raises:
       UserError: see `jaxret.ranking.inputs.as_descriptors`; a ranking that cannot be read.
     """
-    recipes = {name: _Recipe.of(name, settings or RankingSettings()) for name in rankings}
-    if any(one.settings.depth is not None and "DFS" in one.names for one in recipes.values()):
+    settings = settings or RankingSettings()
+    depth = settings.depth
+    recipes = {name: Recipe.of(name, settings) for name in rankings}
+    if depth is not None and any("DFS" in one.names for one in recipes.values()):
         raise UserError(
             "Diffusion ranks the whole database: leave out depth, or rankings with DFS."
         )
-    recipes = _deep_enough(recipes)
+    if depth is not None:
+        recipes = _deep_enough(recipes, depth)
     place = _on_devices if folder is None and on_device(queries, database) else _on_host
     make = place(queries, database, folder, stored)
     searches: dict[RankingSettings, _Searches | Searches] = {}
@@ -122,8 +125,6 @@ def rank_all(
     def give(found: Any) -> Any:
         return returned(found, queries, database)
 
-    depth = settings.depth if settings else None
-
     return {
         name: _ranked(name, recipe, searches[recipe.settings], give, scored, depth)
         for name, recipe in recipes.items()
@@ -131,7 +132,7 @@ def rank_all(
 
 
 @dataclass(frozen=True)
-class _Recipe:
+class Recipe:
     """What the name of a ranking says.
 
     Attributes:
@@ -143,7 +144,7 @@ class _Recipe:
     settings: RankingSettings
 
     @classmethod
-    def of(cls, name: str, settings: RankingSettings) -> _Recipe:
+    def of(cls, name: str, settings: RankingSettings) -> Recipe:
         steps = () if name in defaults.OTHER_RANKINGS else ranking_names.parse(name)
         return cls(steps, settings_of(steps, settings))
 
@@ -152,20 +153,23 @@ class _Recipe:
         return names_of(self.steps)
 
     @property
+    def expanded_by(self) -> int:
+        """First results of a search that are averaged into the query; 0 without AQE."""
+        if "AQE" not in self.names:
+            return 0
+        return self.settings.aqe_n_with_dba if "DBA" in self.names else self.settings.aqe_n
+
+    @property
     def looked_at(self) -> int:
         """First results of a search that its steps take further."""
-        s = self.settings
-        averaged = max(s.aqe_n, s.aqe_n_with_dba) if "AQE" in self.names else 0
-        return max(averaged, looked_at(self.steps))
+        return max(self.expanded_by, looked_at(self.steps))
 
 
-def _deep_enough(recipes: dict[str, _Recipe]) -> dict[str, _Recipe]:
-    """Where few results are kept, as many more are found as expansion and re-ranking look at."""
-    looked_at = max((one.looked_at for one in recipes.values()), default=0)
+def _deep_enough(recipes: dict[str, Recipe], depth: int) -> dict[str, Recipe]:
+    """Where `depth` results are kept, all that expansion and re-ranking look at are found."""
+    deepest = max([depth, *(one.looked_at for one in recipes.values())])
     return {
-        name: one
-        if one.settings.depth is None
-        else replace(one, settings=replace(one.settings, depth=max(one.settings.depth, looked_at)))
+        name: replace(one, settings=replace(one.settings, depth=deepest))
         for name, one in recipes.items()
     }
 
@@ -205,7 +209,7 @@ def _refuse_empty(database: NDArray[np.float32] | jax.Array) -> None:
 
 def _ranked(
     name: str,
-    recipe: _Recipe,
+    recipe: Recipe,
     searches: _Searches | Searches,
     give: Callable[[Any], Any],
     scored: int,

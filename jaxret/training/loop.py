@@ -166,7 +166,7 @@ class _Run:
                 stop = self._must_stop(step)
                 if stop or self._due(step, settings.checkpoint_every, settings.validate_every):
                     self._save(step, state)
-                if stop or self._told_while_saving():
+                if stop or self._told_alone():  # while it saved
                     bar.close()
                     self._end_early(step)
                 self._measure_if_due(step, state)  # of what is saved: it need not be waited for
@@ -261,12 +261,10 @@ class _Run:
             self._told.release()
 
     def _must_stop(self, step: int) -> bool:
-        if parallel.several():
-            return self._checkpoints.preempted(step)
-        return self._told.signum != 0
+        return self._checkpoints.preempted(step) if parallel.several() else self._told_alone()
 
-    def _told_while_saving(self) -> bool:
-        """Of one process; several agree on a step, and none of them leaves the others before."""
+    def _told_alone(self) -> bool:
+        """Several agree on a step, and none of them leaves the others before."""
         return not parallel.several() and self._told.signum != 0
 
     def _end_early(self, step: int) -> NoReturn:

@@ -16,14 +16,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 from numpy.typing import ArrayLike, NDArray
 
-from jaxret import defaults, ranking_names
+from jaxret import defaults
 from jaxret.errors import UserError
-from jaxret.functional.settings import (
-    RankingSettings,
-    names_of,
-    positive_integer,
-    settings_of,
-)
+from jaxret.functional.settings import RankingSettings, positive_integer
 from jaxret.functional.weights import ALPHA, QUERY_WEIGHTS, check
 from jaxret.ranking import expansion
 from jaxret.ranking.inputs import (
@@ -36,7 +31,7 @@ from jaxret.ranking.inputs import (
 from jaxret.ranking.neighbours.index import Index
 from jaxret.ranking.ordering import Neighbours, first_of, keys, read
 from jaxret.ranking.placement import on_device
-from jaxret.ranking.rankings import Ranked
+from jaxret.ranking.rankings import Ranked, Recipe
 from jaxret.ranking.streamed.device import DeviceStream
 from jaxret.ranking.streamed.host import HostStream
 from jaxret.ranking.streamed.shards import BLOCK_NUMBERS, Shards
@@ -120,9 +115,7 @@ def streams(ranking: str) -> bool:
     Raises:
       UserError: it cannot be read.
     """
-    if ranking in defaults.OTHER_RANKINGS:
-        return False
-    return names_of(ranking_names.parse(ranking)) <= _STEPS
+    return {"G"} <= Recipe.of(ranking, RankingSettings()).names <= _STEPS
 
 
 def rank_streamed(
@@ -146,20 +139,17 @@ def rank_streamed(
                 "are G, G+AQE and G+AQEwD."
             )
     plain = settings or RankingSettings()
-    steps = {name: ranking_names.parse(name) for name in rankings}
-    expands = {
-        name: settings_of(steps[name], plain) for name in rankings if "AQE" in names_of(steps[name])
-    }
+    recipes = {name: Recipe.of(name, plain) for name in rankings}
     shards, block_size = Shards.of(database), plain.block_size
     asked, k = unit_rows(queries, "query", shards.dim), min(k, len(shards))
     found, clock = {}, time.perf_counter
     begun = clock()
-    most = max([k, *(how.aqe_n for how in expands.values())])
+    most = max([k, *(one.looked_at for one in recipes.values())])
     nearest = knn_streamed(asked, shards, most, unit=True, block_size=block_size)
-    for name in rankings:
+    for name, recipe in recipes.items():
         sims, ids = _first(nearest, k)
-        if how := expands.get(name):
-            near = _first(nearest, how.aqe_n)
+        if "AQE" in recipe.names:
+            how, near = recipe.settings, _first(nearest, recipe.expanded_by)
             expanded = _expanded(asked, shards, near, how.aqe_weights, how.aqe_alpha)
             sims, ids = knn_streamed(expanded, shards, k, unit=True, block_size=block_size)
         found[name] = Ranked(ids, None, clock() - begun, sims)
