@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxret.models.networks.convolution import precision_of
+from jaxret.models.networks.matrix_product import product
 from jaxret.models.networks.positions import Rotation
 
 Bias = Literal["all", "qv", "none"]  # of query, key and value: DINOv3's keys have none
@@ -23,8 +24,7 @@ class Dense(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape).astype(x.dtype)
-        contract = (((x.ndim - 1,), (0,)), ((), ()))
-        x = lax.dot_general(x, kernel, contract, precision=precision_of(x.dtype))
+        x = product(x, kernel)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
             x = x + _last_axis(bias, x)

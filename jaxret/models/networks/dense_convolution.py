@@ -17,6 +17,7 @@ from jaxret.models.networks.convolution import (
     precision_of,
     shifts,
 )
+from jaxret.models.networks.matrix_product import product
 
 Pads = tuple[tuple[int, int], tuple[int, int]]  # before and after the rows, and the columns
 
@@ -42,8 +43,7 @@ def _pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Of two axes: for the gradient of a product of four XLA:CPU would move the pixels about first.
     """
     pixels = x.reshape(-1, x.shape[3])
-    product = jnp.matmul(pixels, kernel[0, 0], precision=precision_of(x.dtype))
-    return product.reshape(*x.shape[:3], -1)
+    return product(pixels, kernel[0, 0]).reshape(*x.shape[:3], -1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxret.models.networks.convolution import precision_of
+from jaxret.models.networks.matrix_product import product
 
 _GEM_FLOOR = 1e-6  # values are clamped to it before the power
 _NORM_FLOOR = 1e-12  # of torch.nn.functional.normalize
@@ -35,9 +35,7 @@ class Linear(nn.Module):
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        contract = (((3,), (0,)), ((), ()))
-        x = jax.lax.dot_general(x, kernel, contract, precision=precision_of(x.dtype))
-        return x + bias.reshape(1, 1, 1, -1)
+        return product(x, kernel) + bias.reshape(1, 1, 1, -1)
 
 
 def normalize(x: jax.Array) -> jax.Array:

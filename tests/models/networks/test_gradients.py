@@ -19,6 +19,7 @@ from jaxret.models.networks import dense_convolution
 from jaxret.models.networks.batch_normalization import normalize_by_batch
 from jaxret.models.networks.convolution import depthwise_conv2d
 from jaxret.models.networks.dense_convolution import conv2d
+from jaxret.models.networks.matrix_product import product
 from jaxret.models.networks.max_pooling import max_pool
 
 SIZES = [(6, 6), (9, 7)]
@@ -153,6 +154,34 @@ def test_other_platforms_keep_the_convolutions_of_xla(platform, size, stride, on
 
     assert operations(platform) == (2, 0)  # of x and of the kernel; the value is not asked for
     assert operations("cpu") == on_cpus
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 3)])
+@pytest.mark.parametrize(("before", "after"), [(4, 7), (7, 4), (1, 1)])
+def test_product_with_a_kernel(before, after, shape):
+    """Value and gradients in float64, of rows in one to three axes, wider and narrower."""
+    x, kernel = (a.astype(np.float64) for a in (drawn(*shape, before), drawn(before, after)))
+    of_x, of_kernel = (torch.from_numpy(a).requires_grad_() for a in (x, kernel))
+    y = functional.linear(of_x, of_kernel.T)
+    weights = torch.cos(torch.arange(y.numel(), dtype=y.dtype)).reshape(y.shape)
+    (y * weights).sum().backward()
+    with jax.enable_x64(True):
+        value = jax.jit(product)(x, kernel)
+        to_x, to_kernel = slopes(product, x, kernel)
+    close = functools.partial(np.testing.assert_allclose, atol=1e-12, rtol=1e-12)
+    close(value, y.detach().numpy())
+    close(to_x, of_x.grad.numpy())
+    close(to_kernel, of_kernel.grad.numpy())
+
+
+@pytest.mark.parametrize("platform", ["tpu", "cuda", "cpu"])
+@pytest.mark.parametrize(("before", "after"), [(4, 7), (7, 4)])
+def test_only_cpus_turn_the_gradient_of_a_product_round(before, after, platform):
+    shapes = (jax.ShapeDtypeStruct((2, 5, before), jnp.float32),)
+    shapes += (jax.ShapeDtypeStruct((before, after), jnp.float32),)
+    gradient = jax.jit(jax.grad(lambda x, k: product(x, k).sum(), argnums=1))
+    text = gradient.trace(*shapes).lower(lowering_platforms=(platform,)).as_text()
+    assert ("optimization_barrier" in text) == (platform == "cpu" and before > after)
 
 
 @pytest.mark.parametrize("padding", ["torch", "same"])
