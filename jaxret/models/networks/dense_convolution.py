@@ -3,6 +3,7 @@
 GPUs and TPUs keep XLA's own convolutions and their gradients, whatever is said here.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,10 @@ Pads = tuple[tuple[int, int], tuple[int, int]]  # before and after the rows, and
 # The gradient of a kernel takes as many images at once as have this many pixels of slopes: with
 # fewer the products are short, with more what they read leaves the caches.
 _PIXELS_AT_ONCE = 2048
+
+# Below as many channels XLA's own form is taken, of so many images at once.
+_FEW_CHANNELS = 16
+_IMAGES_AT_ONCE = 16
 
 
 def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
@@ -48,7 +53,7 @@ def _pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolution(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.Array:
-    if not _smaller(x, kernel):
+    if not _smaller(x, kernel.shape):
         return _by_xla(x, kernel, stride, pads)
     return lax.platform_dependent(
         x,
@@ -74,14 +79,13 @@ def _backward(
         return backward(slope)[0]
 
     def to_kernel(x: jax.Array, slope: jax.Array) -> jax.Array:
-        _, backward = jax.vjp(lambda kernel: _by_xla(x, kernel, stride, pads), kernel)
-        return backward(slope)[0]
+        return _slope_by_xla(x, slope, kernel.shape, stride, pads)
 
-    on_cpus = _by_columns if _smaller(slope, kernel) else _by_xla
+    on_cpus = _by_columns if _smaller(slope, kernel.shape) else _by_xla
     slope_of_x = lax.platform_dependent(
         kernel, slope, cpu=partial(to_x, on_cpus), default=partial(to_x, _by_xla)
     )
-    if stride == 1 and not _smaller(x, kernel) and not _smaller(slope, kernel):
+    if stride == 1 and not _smaller(x, kernel.shape) and not _smaller(slope, kernel.shape):
         return slope_of_x, to_kernel(x, slope)
     slope_of_kernel = lax.platform_dependent(
         x,
@@ -95,12 +99,12 @@ def _backward(
 _convolution.defvjp(_forward, _backward)
 
 
-def _smaller(maps: jax.Array, kernel: jax.Array) -> bool:
+def _smaller(maps: jax.Array, window: tuple[int, ...]) -> bool:
     """Whether maps are smaller than the window on both sides.
 
     XLA:CPU takes 20 to 100 times as long for those as for maps one pixel larger.
     """
-    return maps.shape[1] < kernel.shape[0] and maps.shape[2] < kernel.shape[1]
+    return maps.shape[1] < window[0] and maps.shape[2] < window[1]
 
 
 def _by_xla(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.Array:
@@ -112,6 +116,16 @@ def _by_xla(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.Arr
         dimension_numbers=LAYOUT,
         precision=precision_of(x.dtype),
     )
+
+
+def _slope_by_xla(
+    x: jax.Array, slope: jax.Array, shape: tuple[int, ...], stride: int, pads: Pads
+) -> jax.Array:
+    """[kh, kw, in, out]: the gradient of a kernel as XLA has it."""
+    _, backward = jax.vjp(
+        lambda kernel: _by_xla(x, kernel, stride, pads), jnp.zeros(shape, x.dtype)
+    )
+    return backward(slope)[0]
 
 
 def _by_columns(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.Array:
@@ -137,25 +151,49 @@ def _slope_of_kernel(
 
     [pixels, in] transposed times [pixels, out], a few images at a time: what a product reads lies
     in the caches, and no more than a copy of these images is held beside the maps. For strided
-    windows XLA:CPU's own form takes 1.1 to 2 times as long alone, and for maps smaller than the
+    windows XLA:CPU's own form takes up to 1.8 times as long alone, and for maps smaller than the
     window far longer; for all others it is the faster one within a step (docs/benchmarks.md).
+    It also is for an image's three channels, of which a product would have three rows, but slower
+    the more images it is given.
     """
-    at_once = min(max(_PIXELS_AT_ONCE // (slope.shape[1] * slope.shape[2]), 1), len(x))
+    wide = jnp.promote_types(slope.dtype, jnp.float32)
+
+    def products(x: jax.Array, slope: jax.Array) -> list[jax.Array]:
+        return _products(x, slope, shape[:2], stride, pads)
+
+    def by_xla(x: jax.Array, slope: jax.Array) -> list[jax.Array]:
+        return [_slope_by_xla(x, slope, shape, stride, pads).astype(wide)]
+
+    if shape[2] < _FEW_CHANNELS and not _smaller(x, shape) and not _smaller(slope, shape):
+        totals = _sum_of_blocks(by_xla, _IMAGES_AT_ONCE, x, slope)
+    else:
+        images = max(_PIXELS_AT_ONCE // (slope.shape[1] * slope.shape[2]), 1)
+        totals = _sum_of_blocks(products, images, x, slope)
+    return jnp.stack(totals).reshape(shape).astype(slope.dtype)
+
+
+def _sum_of_blocks(
+    of_block: Callable[[jax.Array, jax.Array], list[jax.Array]],
+    at_once: int,
+    x: jax.Array,
+    slope: jax.Array,
+) -> list[jax.Array]:
+    """Sums of what `of_block` gives for so many images, the last of them perhaps fewer."""
+    at_once = min(at_once, len(x))
     whole = len(x) // at_once * at_once
 
     def add(
         totals: list[jax.Array], block: tuple[jax.Array, jax.Array]
     ) -> tuple[list[jax.Array], None]:
-        products = _products(*block, shape[:2], stride, pads)
-        return [total + product for total, product in zip(totals, products, strict=True)], None
+        return jax.tree.map(jnp.add, totals, of_block(*block)), None
 
-    wide = jnp.promote_types(slope.dtype, jnp.float32)
-    totals = [jnp.zeros(shape[2:], wide)] * (shape[0] * shape[1])
     first, second = (a[:whole].reshape(-1, at_once, *a.shape[1:]) for a in (x, slope))
+    shapes = jax.eval_shape(of_block, x[:at_once], slope[:at_once])
+    totals = jax.tree.map(lambda total: jnp.zeros(total.shape, total.dtype), shapes)
     totals, _ = lax.scan(add, totals, (first, second))
     if whole < len(x):
         totals, _ = add(totals, (x[whole:], slope[whole:]))
-    return jnp.stack(totals).reshape(shape).astype(slope.dtype)
+    return totals
 
 
 def _products(

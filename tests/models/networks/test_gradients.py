@@ -109,8 +109,9 @@ CONVOLUTIONS = [
 ]
 
 
+@pytest.mark.parametrize("few", [0, 16], ids=["of many channels", "of few"])
 @pytest.mark.parametrize(("window", "stride", "padding", "height", "width"), CONVOLUTIONS)
-def test_convolution(window, stride, padding, height, width, monkeypatch):
+def test_convolution(window, stride, padding, height, width, few, monkeypatch):
     """Value and gradients in float64, over blocks of two images and one image that is left."""
     if padding == "valid" and min(height, width) < window:
         pytest.skip("no window fits")
@@ -119,7 +120,9 @@ def test_convolution(window, stride, padding, height, width, monkeypatch):
     images, weights = (a.detach().double().requires_grad_() for a in (images, weights))
     y = functional.conv2d(torch_padded(images, window, stride, padding), weights, stride=stride)
     expected_x, expected_kernel = torch_slopes(y, images, weights)
+    monkeypatch.setattr(dense_convolution, "_FEW_CHANNELS", few)
     monkeypatch.setattr(dense_convolution, "_PIXELS_AT_ONCE", 2 * y.shape[2] * y.shape[3])
+    monkeypatch.setattr(dense_convolution, "_IMAGES_AT_ONCE", 2)
     with jax.enable_x64(True):
         x, kernel = x.astype(np.float64), kernel.astype(np.float64)
         value = conv2d(jnp.asarray(x), jnp.asarray(kernel), stride, padding)
@@ -130,22 +133,25 @@ def test_convolution(window, stride, padding, height, width, monkeypatch):
     close(to_kernel, expected_kernel.transpose(2, 3, 1, 0))
 
 
-def test_convolution_in_bfloat16_sums_in_float32():
-    x, kernel = np.ones((8, 40, 40, 3), np.float32), np.ones((3, 3, 3, 2), np.float32)
+@pytest.mark.parametrize("channels", [3, 16])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolution_in_bfloat16_sums_in_float32(stride, channels):
+    x, kernel = np.ones((20, 40, 40, channels), np.float32), np.ones((3, 3, channels, 2))
     x, kernel = jnp.asarray(x, jnp.bfloat16), jnp.asarray(kernel, jnp.bfloat16)
-    slope = jax.grad(lambda k: conv2d(x, k, 1, "torch").astype(jnp.float32).sum())(kernel)
+    slope = jax.grad(lambda k: conv2d(x, k, stride, "torch").astype(jnp.float32).sum())(kernel)
     assert slope.dtype == jnp.bfloat16
-    assert float(slope[1, 1, 0, 0]) == pytest.approx(8 * 40 * 40, rel=2**-8)
+    assert float(slope[1, 1, 0, 0]) == pytest.approx(20 * (40 // stride) ** 2, rel=2**-8)
 
 
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
 @pytest.mark.parametrize(
-    ("size", "stride", "on_cpus"), [(8, 1, (2, 0)), (8, 2, (1, 9)), (2, 1, (0, 10))]
+    ("channels", "size", "stride", "on_cpus"),
+    [(16, 8, 1, (2, 0)), (16, 8, 2, (1, 9)), (16, 2, 1, (0, 10)), (3, 8, 2, (2, 0))],
 )
-def test_other_platforms_keep_the_convolutions_of_xla(platform, size, stride, on_cpus):
+def test_other_platforms_keep_the_convolutions_of_xla(platform, channels, size, stride, on_cpus):
     """Decided when a function is lowered, so that one lowered elsewhere is not the CPU's."""
-    shapes = (jax.ShapeDtypeStruct((4, size, size, 8), jnp.float32),)
-    shapes += (jax.ShapeDtypeStruct((3, 3, 8, 8), jnp.float32),)
+    shapes = (jax.ShapeDtypeStruct((4, size, size, channels), jnp.float32),)
+    shapes += (jax.ShapeDtypeStruct((3, 3, channels, 8), jnp.float32),)
     gradient = jax.jit(jax.grad(lambda x, k: conv2d(x, k, stride, "torch").sum(), argnums=(0, 1)))
 
     def operations(platform):
