@@ -3,7 +3,6 @@
 GPUs and TPUs keep XLA's own convolutions and their gradients, whatever is said here.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -153,47 +152,41 @@ def _slope_of_kernel(
     in the caches, and no more than a copy of these images is held beside the maps. For strided
     windows XLA:CPU's own form takes up to 1.8 times as long alone, and for maps smaller than the
     window far longer; for all others it is the faster one within a step (docs/benchmarks.md).
-    It also is for an image's three channels, of which a product would have three rows, but slower
-    the more images it is given.
     """
-    wide = jnp.promote_types(slope.dtype, jnp.float32)
-
-    def products(x: jax.Array, slope: jax.Array) -> list[jax.Array]:
-        return _products(x, slope, shape[:2], stride, pads)
-
-    def by_xla(x: jax.Array, slope: jax.Array) -> list[jax.Array]:
-        return [_slope_by_xla(x, slope, shape, stride, pads).astype(wide)]
-
     if shape[2] < _FEW_CHANNELS and not _smaller(x, shape) and not _smaller(slope, shape):
-        totals = _sum_of_blocks(by_xla, _IMAGES_AT_ONCE, x, slope)
-    else:
-        images = max(_PIXELS_AT_ONCE // (slope.shape[1] * slope.shape[2]), 1)
-        totals = _sum_of_blocks(products, images, x, slope)
-    return jnp.stack(totals).reshape(shape).astype(slope.dtype)
-
-
-def _sum_of_blocks(
-    of_block: Callable[[jax.Array, jax.Array], list[jax.Array]],
-    at_once: int,
-    x: jax.Array,
-    slope: jax.Array,
-) -> list[jax.Array]:
-    """Sums of what `of_block` gives for so many images, the last of them perhaps fewer."""
-    at_once = min(at_once, len(x))
+        return _of_few_channels(x, slope, shape, stride, pads)
+    at_once = min(max(_PIXELS_AT_ONCE // (slope.shape[1] * slope.shape[2]), 1), len(x))
     whole = len(x) // at_once * at_once
 
     def add(
         totals: list[jax.Array], block: tuple[jax.Array, jax.Array]
     ) -> tuple[list[jax.Array], None]:
-        return jax.tree.map(jnp.add, totals, of_block(*block)), None
+        products = _products(*block, shape[:2], stride, pads)
+        return [total + product for total, product in zip(totals, products, strict=True)], None
 
+    wide = jnp.promote_types(slope.dtype, jnp.float32)
+    totals = [jnp.zeros(shape[2:], wide)] * (shape[0] * shape[1])
     first, second = (a[:whole].reshape(-1, at_once, *a.shape[1:]) for a in (x, slope))
-    shapes = jax.eval_shape(of_block, x[:at_once], slope[:at_once])
-    totals = jax.tree.map(lambda total: jnp.zeros(total.shape, total.dtype), shapes)
     totals, _ = lax.scan(add, totals, (first, second))
     if whole < len(x):
         totals, _ = add(totals, (x[whole:], slope[whole:]))
-    return totals
+    return jnp.stack(totals).reshape(shape).astype(slope.dtype)
+
+
+def _of_few_channels(
+    x: jax.Array, slope: jax.Array, shape: tuple[int, ...], stride: int, pads: Pads
+) -> jax.Array:
+    """[kh, kw, in, out], by XLA: of an image's three channels a product would have three rows.
+
+    A few images at a time, since its speed falls with their number; not in a loop of XLA's, where
+    its convolutions take ten times as long.
+    """
+    wide = jnp.promote_types(slope.dtype, jnp.float32)
+    total = jnp.zeros(shape, wide)
+    for start in range(0, len(x), _IMAGES_AT_ONCE):
+        images = slice(start, start + _IMAGES_AT_ONCE)
+        total += _slope_by_xla(x[images], slope[images], shape, stride, pads).astype(wide)
+    return total.astype(slope.dtype)
 
 
 def _products(
