@@ -1,5 +1,6 @@
 """Layers of transformers: products, layer normalisation, attention and pooling by attention."""
 
+from functools import partial
 from typing import Literal
 
 import flax.linen as nn
@@ -112,45 +113,43 @@ def _fused(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     return jax.nn.dot_product_attention(q, k, v, implementation="cudnn")
 
 
-_PIECE = 2**21  # bytes of a table of weights; a share of a core's cache
+_PIECE = 2**21  # bytes of tables of weights; a share of a core's cache
 
 
 def _in_pieces(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-    """One head of one image after the other, and of it some of the queries at a time."""
+    """Some heads after the others, whatever their images, or of one head some of the queries."""
     batch, queries, heads, channels = q.shape
-    pieces = max(1, -(-queries * k.shape[1] * 4 // _PIECE))
+    table = queries * k.shape[1] * 4
+    groups = -(-batch * heads // max(1, _PIECE // table))
+    at_once = -(-batch * heads // groups)
+    pieces = -(-table // _PIECE)
     size = -(-queries // pieces)
 
-    def by_head(x: jax.Array) -> jax.Array:
-        return x.transpose(0, 2, 1, 3).reshape(batch * heads, x.shape[1], channels)
+    def in_groups(x: jax.Array) -> jax.Array:
+        x = x.transpose(0, 2, 1, 3).reshape(batch * heads, x.shape[1], channels)
+        x = jnp.pad(x, ((0, groups * at_once - batch * heads), (0, 0), (0, 0)))
+        return x.reshape(groups, at_once, x.shape[1], channels)
 
-    def one_head(head: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
-        q, k, v = head
-        return lax.map(lambda some: _softmax_product(some, k, v), q)
+    def one_group(group: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        q, k, v = group
+        q = jnp.pad(q, ((0, 0), (0, pieces * size - queries), (0, 0)))
+        q = q.reshape(at_once, pieces, size, channels).swapaxes(0, 1)
+        mixed = lax.map(lambda some: _softmax_product(some, k, v), q)
+        return mixed.swapaxes(0, 1).reshape(at_once, -1, channels)[:, :queries]
 
-    padded = jnp.pad(by_head(q), ((0, 0), (0, pieces * size - queries), (0, 0)))
-    split = padded.reshape(-1, pieces, size, channels)
-    mixed = lax.map(one_head, (split, by_head(k), by_head(v)))
-    mixed = mixed.reshape(batch, heads, -1, channels)[:, :, :queries]
-    return mixed.transpose(0, 2, 1, 3)
+    mixed = lax.map(one_group, (in_groups(q), in_groups(k), in_groups(v)))
+    mixed = mixed.reshape(-1, queries, channels)[: batch * heads]
+    return mixed.reshape(batch, heads, queries, channels).transpose(0, 2, 1, 3)
 
 
 def _softmax_product(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-    """Of one head: [T, D], [N, D], [N, D] -> [T, D]."""
+    """Of some heads: [h, T, D], [h, N, D], [h, N, D] -> [h, T, D]."""
     wide, precision = jnp.promote_types(q.dtype, jnp.float32), precision_of(q.dtype)
-    products = lax.dot_general(
-        q, k, (((1,), (1,)), ((), ())), precision=precision, preferred_element_type=wide
-    )
-    scaled = products * (q.shape[-1] ** -0.5)
-    weights = jnp.exp(scaled - lax.stop_gradient(scaled.max(axis=1, keepdims=True)))
-    total = weights.sum(axis=1, keepdims=True)
-    mixed = lax.dot_general(
-        weights.astype(v.dtype),
-        v,
-        (((1,), (0,)), ((), ())),
-        precision=precision,
-        preferred_element_type=wide,
-    )
+    times = partial(lax.dot_general, precision=precision, preferred_element_type=wide)
+    scaled = times(q, k, (((2,), (2,)), ((0,), (0,)))) * (q.shape[-1] ** -0.5)
+    weights = jnp.exp(scaled - lax.stop_gradient(scaled.max(axis=2, keepdims=True)))
+    total = weights.sum(axis=2, keepdims=True)
+    mixed = times(weights.astype(v.dtype), v, (((2,), (1,)), ((0,), (0,))))
     return (mixed / total).astype(v.dtype)
 
 

@@ -28,15 +28,20 @@ def test_all_ways_equal_torchs(way, queries, tokens):
     np.testing.assert_allclose(way(q, k, v), of_torch(q, k, v), atol=2e-6)
 
 
-def test_pieces_are_put_together_again(monkeypatch):
-    q, k, v = inputs(17, 17)
-    monkeypatch.setattr(attention, "_PIECE", 4 * 17 * 4)  # four queries at a time, the last alone
+# Tables of one query each: four queries at a time and the last alone; a head at a time; four
+# groups of three heads, the last with one; all heads of all images at once.
+@pytest.mark.parametrize("queries_at_once", [4, 17, 3 * 17, 1000])
+def test_pieces_are_put_together_again(queries_at_once, monkeypatch):
+    q, k, v = inputs(17, 17, heads=5)
+    monkeypatch.setattr(attention, "_PIECE", queries_at_once * 17 * 4)
     np.testing.assert_allclose(attention._in_pieces(q, k, v), of_torch(q, k, v), atol=2e-6)
 
 
 @pytest.mark.slow
-def test_gradients_agree():
+@pytest.mark.parametrize("queries_at_once", [4, 24, 1000])
+def test_gradients_agree(queries_at_once, monkeypatch):
     q, k, v = inputs(6, 9)
+    monkeypatch.setattr(attention, "_PIECE", queries_at_once * 9 * 4)
 
     def loss(way):
         return lambda *qkv: jnp.sin(3 * way(*qkv)).sum()
