@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 from benchmarks import _programs, compile
 from benchmarks._chips import CHIPS, GIB, chip, chip_of
-from benchmarks._topology import WHAT_IT_TAKES, Compiled, TooLargeError, has_libtpu
+from benchmarks._topology import (
+    WHAT_IT_TAKES,
+    Compiled,
+    TooLargeError,
+    bytes_needed,
+    has_libtpu,
+)
 
 from jaxret import functional, models
 from jaxret.runtime.parallel import local_mesh
@@ -100,6 +106,23 @@ def test_the_roofline_is_the_longer_of_arithmetic_and_memory():
     assert v5e.roofline(1, 819e9, "bfloat16") == pytest.approx(1)
     with pytest.raises(SystemExit, match="Known: v4, v5e"):
         chip("v7")
+
+
+@pytest.mark.parametrize(
+    ("message", "needed"),
+    [
+        ("RESOURCE_EXHAUSTED: Ran out of memory in hbm. Used 17.50G of 15.75G hbm.", 17.5 * GIB),
+        (
+            "RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required for HLO "
+            "temporaries (25.92G) exceeds available HBM (15.75G).",
+            25.92 * GIB,
+        ),
+        ("RESOURCE_EXHAUSTED: the host has no memory left", None),
+        ("INTERNAL: Used 17.50G of patience", None),
+    ],
+)
+def test_what_a_program_would_take_is_read_from_the_compilers_sentence(message, needed):
+    assert bytes_needed(message) == (needed and int(needed))
 
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(monkeypatch):

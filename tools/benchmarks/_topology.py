@@ -113,11 +113,10 @@ def compile_for(topology: Topology, program: Program, chips: int = 1) -> Compile
     try:
         compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
-        needed = re.search(r"Used ([0-9.]+)([KMG]) of", str(error))
-        if "RESOURCE_EXHAUSTED" not in str(error) or needed is None:
+        needed = bytes_needed(str(error))
+        if needed is None:
             raise
-        size = float(needed[1]) * 2 ** {"K": 10, "M": 20, "G": 30}[needed[2]]
-        raise TooLargeError(int(size), str(error).splitlines()[0]) from error
+        raise TooLargeError(needed, str(error).splitlines()[0]) from error
     seconds = time.process_time() - start
     memory, costs = compiled.memory_analysis(), compiled.cost_analysis()
     return Compiled(
@@ -128,6 +127,15 @@ def compile_for(topology: Topology, program: Program, chips: int = 1) -> Compile
         results=memory.output_size_in_bytes - memory.alias_size_in_bytes,
         temporaries=memory.temp_size_in_bytes,
     )
+
+
+def bytes_needed(message: str) -> int | None:
+    """What the compiler says that a program would take; None where it says something else."""
+    found = re.search(r"Used ([0-9.]+)([KMG]) of|HLO temporaries \(([0-9.]+)([KMG])\)", message)
+    if "RESOURCE_EXHAUSTED" not in message or found is None:
+        return None
+    size, unit = (group for group in found.groups() if group)
+    return int(float(size) * 2 ** {"K": 10, "M": 20, "G": 30}[unit])
 
 
 def _placement(topology: Topology, program: Program, chips: int) -> Callable[[str], Any]:
