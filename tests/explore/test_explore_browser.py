@@ -126,6 +126,34 @@ def test_a_ranking_against_another_of_the_same_encoder(results):
     expect(results.locator("#query .sides.of-2")).to_be_visible()
 
 
+LATE = """() => {
+    const real = window.fetch;
+    const second = () => new Promise((on) => setTimeout(on, 1000));
+    window.fetch = async (address, ...rest) => {
+        if (String(address).includes("/api/queries")) await second();
+        return real(address, ...rest);
+    };
+}"""
+
+
+@pytest.mark.parametrize(("by", "place"), [("mouse", 2), ("keyboard", 0)])
+def test_lists_are_read_to_their_end_whatever_is_chosen_meanwhile(results, by, place):
+    """A click waits for the new list; a key, which would mean the old one, is not taken."""
+    results.select_option("[name=protocol]", "easy")
+    expect(results.locator("#query")).to_contain_text("(easy)")
+    results.evaluate(LATE)
+    results.select_option("[name=protocol]", "hard")
+    if by == "mouse":
+        results.locator("#queries [role=option]").nth(place).click()
+    else:
+        results.evaluate("document.activeElement.blur()")
+        results.keyboard.press("j")
+    expect(results.locator("#query")).to_contain_text("(hard)")
+    chosen = results.locator("#queries .name").nth(place).inner_text()
+    expect(results.locator("#query-title")).to_have_text(chosen)
+    assert "protocol=hard" in results.url
+
+
 def test_a_link_keeps_the_choice(results, open_page):
     compare(results)
     results.select_option("[name=protocol]", "hard")

@@ -11,7 +11,7 @@ const detail = document.getElementById("query");
 
 let catalogue;
 let shown = null; // { entry, other, dataset, a, b, order }
-let asked = 0; // of the newest request: older answers are dropped
+let asked = 0, chosen = 0; // the newest request and choice: older answers are dropped
 
 export function begin(found) {
   catalogue = { ...found, entries: found.entries.filter((one) => one.rankings.length) };
@@ -44,54 +44,60 @@ export function show() {
   choose(choice());
 }
 
-// Fills the choices from left to right, each with what the ones before it allow.
+// While lists are read the old one takes no click: to look at one of its queries would end the reading.
 async function choose(wanted, changed = "") {
-  await attempt(async () => {
-    const mine = ++asked;
-    const known = new Set(catalogue.entries.map((one) => one.dataset));
-    const datasets = catalogue.datasets.filter((one) => known.has(one.name));
-    const dataset = options(form.elements.dataset, datasets.map((one) => [one.name, one.label]), wanted.dataset);
-    const entries = catalogue.entries.filter((one) => one.dataset === dataset);
-    const named = entries.map((one) => [one.name, one.label]);
-    const entry = entries.find((one) => one.name === options(form.elements.a, named, wanted.a));
-    const ranking = options(form.elements.ranking, entry.rankings.map((one) => [one, one]), wanted.ranking);
-    const b = options(form.elements.b, [["", "nothing"], ...named], wanted.b);
-    const other = entries.find((one) => one.name === b) ?? null;
-    const rankings = other ? other.rankings : [];
-    // another encoder is met under the same ranking, the same encoder under another
-    const near = rankings.includes(ranking) && other !== entry ? ranking : rankings.find((one) => one !== ranking);
-    const against = options(form.elements.against, rankings.map((one) => [one, one]),
-      changed === "b" || !wanted.against ? near : wanted.against);
-    form.elements.against.disabled = !other;
-    for (const option of form.elements.sort.options) {
-      option.disabled = !other && (option.value === "loss" || option.value === "gain");
-    }
-    const sorts = form.elements.sort;
-    const sort = wanted.sort && [...sorts.options].some((o) => o.value === wanted.sort && !o.disabled) ? wanted.sort : "worst";
-    sorts.value = changed === "b" && other && !["loss", "gain"].includes(sort) ? "loss" : sort;
+  const mine = ++chosen;
+  list.inert = true;
+  await attempt(() => read(wanted, changed));
+  if (mine === chosen) list.inert = false;
+}
 
-    say("Reading the dataset…");
-    const about = await get("/api/dataset", { entry: entry.name });
-    if (mine !== asked) return;
-    const protocols = about.protocols.map((one) => [one, one]);
-    const usual = about.protocols.includes("medium") ? "medium" : about.protocols[0];
-    const protocol = options(form.elements.protocol, protocols, about.protocols.includes(wanted.protocol) ? wanted.protocol : usual);
-    form.elements.protocol.disabled = !protocols.length;
+// Fills the choices from left to right, each with what the ones before it allow.
+async function read(wanted, changed) {
+  const mine = ++asked;
+  const known = new Set(catalogue.entries.map((one) => one.dataset));
+  const datasets = catalogue.datasets.filter((one) => known.has(one.name));
+  const dataset = options(form.elements.dataset, datasets.map((one) => [one.name, one.label]), wanted.dataset);
+  const entries = catalogue.entries.filter((one) => one.dataset === dataset);
+  const named = entries.map((one) => [one.name, one.label]);
+  const entry = entries.find((one) => one.name === options(form.elements.a, named, wanted.a));
+  const ranking = options(form.elements.ranking, entry.rankings.map((one) => [one, one]), wanted.ranking);
+  const b = options(form.elements.b, [["", "nothing"], ...named], wanted.b);
+  const other = entries.find((one) => one.name === b) ?? null;
+  const rankings = other ? other.rankings : [];
+  // another encoder is met under the same ranking, the same encoder under another
+  const near = rankings.includes(ranking) && other !== entry ? ranking : rankings.find((one) => one !== ranking);
+  const against = options(form.elements.against, rankings.map((one) => [one, one]),
+    changed === "b" || !wanted.against ? near : wanted.against);
+  form.elements.against.disabled = !other;
+  for (const option of form.elements.sort.options) {
+    option.disabled = !other && (option.value === "loss" || option.value === "gain");
+  }
+  const sorts = form.elements.sort;
+  const sort = wanted.sort && [...sorts.options].some((o) => o.value === wanted.sort && !o.disabled) ? wanted.sort : "worst";
+  sorts.value = changed === "b" && other && !["loss", "gain"].includes(sort) ? "loss" : sort;
 
-    say("Reading the ranked lists…");
-    const same = { protocol: protocol || undefined };
-    const [a, c] = await Promise.all([
-      get("/api/queries", { entry: entry.name, ranking, ...same }),
-      other ? get("/api/queries", { entry: other.name, ranking: against, ...same }) : null,
-    ]);
-    if (mine !== asked) return;
-    shown = { entry, other, about, ranking, against, protocol, a, b: c, sort: sorts.value };
-    shown.order = ordered(shown);
-    summarise();
-    drawList();
-    const query = wanted.query === undefined ? -1 : shown.order.indexOf(Number(wanted.query));
-    select(query >= 0 && changed !== "sort" ? query : 0);
-  });
+  say("Reading the dataset…");
+  const about = await get("/api/dataset", { entry: entry.name });
+  if (mine !== asked) return;
+  const protocols = about.protocols.map((one) => [one, one]);
+  const usual = about.protocols.includes("medium") ? "medium" : about.protocols[0];
+  const protocol = options(form.elements.protocol, protocols, about.protocols.includes(wanted.protocol) ? wanted.protocol : usual);
+  form.elements.protocol.disabled = !protocols.length;
+
+  say("Reading the ranked lists…");
+  const same = { protocol: protocol || undefined };
+  const [a, c] = await Promise.all([
+    get("/api/queries", { entry: entry.name, ranking, ...same }),
+    other ? get("/api/queries", { entry: other.name, ranking: against, ...same }) : null,
+  ]);
+  if (mine !== asked) return;
+  shown = { entry, other, about, ranking, against, protocol, a, b: c, sort: sorts.value };
+  shown.order = ordered(shown);
+  summarise();
+  drawList();
+  const query = wanted.query === undefined ? -1 : shown.order.indexOf(Number(wanted.query));
+  select(query >= 0 && changed !== "sort" ? query : 0);
 }
 
 const gain = ({ a, b }, query) =>
@@ -151,7 +157,7 @@ function keys(event) {
   const next = { ArrowDown: selected + 1, j: selected + 1, ArrowUp: selected - 1, k: selected - 1, Home: 0, End: last,
     PageDown: selected + 10, PageUp: selected - 10 }[event.key];
   if (event.key === "Enter") { detail.focus(); event.preventDefault(); return; }
-  if (next === undefined || !shown) return;
+  if (next === undefined || !shown || list.inert) return;
   event.preventDefault();
   select(Math.min(Math.max(next, 0), last));
 }
