@@ -29,5 +29,5 @@ def shared_data() -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest first: a worker that began those files last would end alone."""
-    first = {"training": 0, "test_settings_of_jax.py": 1}
+    first = {"training": 0, "test_compile_benchmark.py": 0, "test_settings_of_jax.py": 1}
     items.sort(key=lambda item: min(first.get(part, 2) for part in item.path.parts))
