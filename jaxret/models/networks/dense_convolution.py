@@ -52,7 +52,7 @@ def _pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolution(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.Array:
-    if not _smaller(x, kernel.shape):
+    if not _smaller(x, kernel):
         return _by_xla(x, kernel, stride, pads)
     return lax.platform_dependent(
         x,
@@ -77,33 +77,31 @@ def _backward(
         _, backward = jax.vjp(lambda x: form(x, kernel, stride, pads), x)
         return backward(slope)[0]
 
-    def to_kernel(x: jax.Array, slope: jax.Array) -> jax.Array:
-        return _slope_by_xla(x, slope, kernel.shape, stride, pads)
+    def to_kernel(form: Any, x: jax.Array, slope: jax.Array) -> jax.Array:
+        return form(x, slope, kernel.shape, stride, pads)
 
-    on_cpus = _by_columns if _smaller(slope, kernel.shape) else _by_xla
+    forward = _by_columns if _smaller(slope, kernel) else _by_xla
     slope_of_x = lax.platform_dependent(
-        kernel, slope, cpu=partial(to_x, on_cpus), default=partial(to_x, _by_xla)
+        kernel, slope, cpu=partial(to_x, forward), default=partial(to_x, _by_xla)
     )
-    if stride == 1 and not _smaller(x, kernel.shape) and not _smaller(slope, kernel.shape):
-        return slope_of_x, to_kernel(x, slope)
-    slope_of_kernel = lax.platform_dependent(
-        x,
-        slope,
-        cpu=lambda x, slope: _slope_of_kernel(x, slope, kernel.shape, stride, pads),
-        default=to_kernel,
-    )
-    return slope_of_x, slope_of_kernel
+    by_xla = partial(to_kernel, _slope_by_xla)
+    small = _smaller(x, kernel) or _smaller(slope, kernel)
+    if stride == 1 and not small:
+        return slope_of_x, by_xla(x, slope)
+    few_channels = kernel.shape[2] < _FEW_CHANNELS and not small
+    on_cpus = partial(to_kernel, _of_few_channels if few_channels else _by_products)
+    return slope_of_x, lax.platform_dependent(x, slope, cpu=on_cpus, default=by_xla)
 
 
 _convolution.defvjp(_forward, _backward)
 
 
-def _smaller(maps: jax.Array, window: tuple[int, ...]) -> bool:
+def _smaller(maps: jax.Array, kernel: jax.Array) -> bool:
     """Whether maps are smaller than the window on both sides.
 
     XLA:CPU takes 20 to 100 times as long for those as for maps one pixel larger.
     """
-    return maps.shape[1] < window[0] and maps.shape[2] < window[1]
+    return maps.shape[1] < kernel.shape[0] and maps.shape[2] < kernel.shape[1]
 
 
 def _by_xla(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.Array:
@@ -135,15 +133,10 @@ def _by_columns(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax
     padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     met = [shifted for _, shifted in shifts(padded, kernel.shape[:2], stride)]
     columns = jnp.concatenate(met, axis=3)
-    product = jnp.matmul(
-        columns.reshape(-1, columns.shape[3]),
-        kernel.reshape(-1, kernel.shape[3]),
-        precision=precision_of(x.dtype),
-    )
-    return product.reshape(*columns.shape[:3], -1)
+    return _pointwise(columns, kernel.reshape(1, 1, -1, kernel.shape[3]))
 
 
-def _slope_of_kernel(
+def _by_products(
     x: jax.Array, slope: jax.Array, shape: tuple[int, ...], stride: int, pads: Pads
 ) -> jax.Array:
     """[kh, kw, in, out]: for each place of the window the product of its pixels with the slopes.
@@ -153,8 +146,6 @@ def _slope_of_kernel(
     windows XLA:CPU's own form takes up to 1.8 times as long alone, and for maps smaller than the
     window far longer; for all others it is the faster one within a step (docs/benchmarks.md).
     """
-    if shape[2] < _FEW_CHANNELS and not _smaller(x, shape) and not _smaller(slope, shape):
-        return _of_few_channels(x, slope, shape, stride, pads)
     at_once = min(max(_PIXELS_AT_ONCE // (slope.shape[1] * slope.shape[2]), 1), len(x))
     whole = len(x) // at_once * at_once
 

@@ -28,8 +28,8 @@ def test_all_ways_equal_torchs(way, queries, tokens):
     np.testing.assert_allclose(way(q, k, v), of_torch(q, k, v), atol=2e-6)
 
 
-# Tables of one query each: four queries at a time and the last alone; a head at a time; four
-# groups of three heads, the last with one; all heads of all images at once.
+# What a piece holds the weights of: four queries, the last alone; a head; three heads, the last
+# alone; all heads of all images.
 @pytest.mark.parametrize("queries_at_once", [4, 17, 3 * 17, 1000])
 def test_pieces_are_put_together_again(queries_at_once, monkeypatch):
     q, k, v = inputs(17, 17, heads=5)
